@@ -1,0 +1,1 @@
+"""The datagen command: parse, call the library, print."""

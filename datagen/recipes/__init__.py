@@ -1,0 +1,1 @@
+"""A paper's whole pipeline in a few readable lines."""

@@ -1,0 +1,1 @@
+"""Datasets, run directories and manifests on disk."""

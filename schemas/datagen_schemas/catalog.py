@@ -1,0 +1,21 @@
+"""Every record by the name that `datagen schema NAME` and `datagen validate` use."""
+
+from datagen_schemas.alignment import AlignmentGroup
+from datagen_schemas.augmented import Augmented
+from datagen_schemas.candidate import Candidate
+from datagen_schemas.example import Example
+from datagen_schemas.problem import Problem
+from datagen_schemas.provenance import Provenance
+from datagen_schemas.rating import RankedGroup, Rating
+from datagen_schemas.record import Record
+
+RECORDS: dict[str, type[Record]] = {
+    "problem": Problem,
+    "candidate": Candidate,
+    "rating": Rating,
+    "ranked-group": RankedGroup,
+    "alignment-group": AlignmentGroup,
+    "example": Example,
+    "augmented": Augmented,
+    "provenance": Provenance,
+}
