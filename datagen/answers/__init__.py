@@ -1,0 +1,1 @@
+"""Final answers: extract, compare exactly, and ask Math-Verify only where that cannot decide."""

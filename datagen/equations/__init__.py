@@ -1,0 +1,1 @@
+"""Arithmetic in text: find, parse, normalise, evaluate. Never eval()."""
