@@ -1,0 +1,1 @@
+"""The built-in generator of GSM8K-style problems."""
