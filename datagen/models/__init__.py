@@ -1,0 +1,1 @@
+"""Reasoning models: who answers a request."""

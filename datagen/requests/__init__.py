@@ -1,0 +1,1 @@
+"""What every backend shares: reply store, retry, rate limits, concurrency, ledger."""
