@@ -30,7 +30,7 @@ class Path(NamedTuple):
 class Selected(NamedTuple):
     """A kept path: where it stood among the input, and the key it is kept for."""
 
-    index: int
+    position: int
     key: Hashable
 
 

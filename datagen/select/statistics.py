@@ -26,7 +26,8 @@ class ProblemStatistics(NamedTuple):
     new_paths_at: tuple[int, ...]  # positions of the candidates that showed a new distinct path
     gold_path_at: int | None  # position of the first candidate with the gold path's equations
     by_model: dict[str, tuple[int, int]]  # model -> (candidates, correct)
-    disagreements: int  # with the publisher's own verdict, where the file has one
+    published: int  # candidates that came with the publisher's own verdict
+    disagreements: int  # of those, candidates that we judge otherwise
 
 
 def usable(candidate: Candidate, *, keep_false_equations: bool) -> bool:
@@ -41,9 +42,9 @@ def problem_statistics(
     gold: Path | None,
     dedup: Dedup = "equations",
     keep_false_equations: bool = False,
-    disagreements: int = 0,
+    published: Sequence[bool | None] = (),
 ) -> ProblemStatistics:
-    """Count one problem's candidates, in their order."""
+    """Count one problem's candidates, in their order; `published` has the publisher's own verdicts, where known."""
     key_of = KEYS.get(dedup, KEYS["equations"])
     gold_key = key_of(gold) if gold is not None else None
     seen: set[object] = set()
@@ -72,7 +73,11 @@ def problem_statistics(
         new_paths_at=tuple(new_paths_at),
         gold_path_at=gold_path_at,
         by_model=by_model,
-        disagreements=disagreements,
+        published=sum(verdict is not None for verdict in published),
+        disagreements=sum(
+            verdict is not None and verdict != (candidate.verdict == "correct")
+            for verdict, candidate in zip(published, candidates, strict=False)
+        ),
     )
 
 
@@ -109,6 +114,7 @@ class Statistics:
     unknown: int = 0
     false_equations: int = 0
     distinct: int = 0
+    published: int = 0
     disagreements: int = 0
     never_solved: list[str] = field(default_factory=list)
     without_candidates: int = 0
@@ -127,6 +133,7 @@ class Statistics:
         self.unknown += problem.unknown
         self.false_equations += problem.false_equations
         self.distinct += len(problem.new_paths_at)
+        self.published += problem.published
         self.disagreements += problem.disagreements
         self.without_candidates += problem.candidates == 0
         if problem.candidates and not problem.correct:
@@ -198,6 +205,7 @@ class Statistics:
             "by_model": {
                 model: {"candidates": n, "correct": correct} for model, (n, correct) in sorted(self.by_model.items())
             },
+            "published_verdicts": self.published,
             "disagreements_with_publisher": self.disagreements,
         }
 

@@ -59,7 +59,7 @@ class RunDirectory:
         Args:
             path: the directory; made if it is not there.
             config: everything that decides the output: options, seeds, fingerprints of the inputs.
-            overwrite: replace a directory that another run of datagen wrote.
+            overwrite: replace what a run of datagen wrote there, finished or not.
 
         Raises:
             StoreError: the directory belongs to something else, or cannot be written.
@@ -69,13 +69,13 @@ class RunDirectory:
         marker = path / "run.json"
         try:
             if marker.exists():
-                if orjson.loads(marker.read_bytes()) != self.config:
-                    if not overwrite:
-                        raise StoreError(
-                            f"{path} holds a run with other options or inputs. Choose another --out, or replace it "
-                            "with --overwrite."
-                        )
+                if overwrite:
                     shutil.rmtree(path)
+                elif orjson.loads(marker.read_bytes()) != self.config:
+                    raise StoreError(
+                        f"{path} holds a run with other options or inputs. Choose another --out, or replace it "
+                        "with --overwrite."
+                    )
             elif path.exists() and any(path.iterdir()):
                 raise StoreError(f"{path} is not empty and no run of datagen. Choose another --out.")
             path.mkdir(parents=True, exist_ok=True)

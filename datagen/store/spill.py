@@ -36,10 +36,14 @@ class ReplySpill:
         """Put a reply beside the others of its problem, given by index."""
         self._files[problem // self._per_bucket].write(orjson.dumps([problem, *reply]) + b"\n")
 
-    def groups(self) -> Iterator[list[Spilled]]:
-        """The replies of problem 0, 1, 2, ...; an empty list for a problem without any."""
+    def close(self) -> None:
+        """End the writing."""
         for file in self._files:
             file.close()
+
+    def groups(self) -> Iterator[list[Spilled]]:
+        """The replies of problem 0, 1, 2, ...; an empty list for a problem without any."""
+        self.close()
         for bucket, path in enumerate(self._paths):
             first = bucket * self._per_bucket
             groups: list[list[Spilled]] = [[] for _ in range(min(self._per_bucket, self._n_problems - first))]

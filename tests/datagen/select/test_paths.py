@@ -34,18 +34,18 @@ def path(text: str, *equations: str) -> Path:
 def test_same_set_as_the_plain_algorithm(drawn: list[tuple[str, str]]) -> None:
     # Texts of different paths differ, because equations are part of the text.
     paths = [path(f"{text} <<{equation}>>", equation) for text, equation in drawn]
-    assert [chosen.index for chosen in select_paths(paths)] == plain_algorithm_1(paths)
+    assert [chosen.position for chosen in select_paths(paths)] == plain_algorithm_1(paths)
 
 
 def test_a_farther_path_replaces_the_kept_one_and_takes_its_place() -> None:
     # Distances to the other kept path 'zzzzzz': 'zzzz' 2, 'aaaa' 6, 'zzza' 3.
     paths = [path("zzzz", "1+1=2"), path("zzzzzz", "2*1=2"), path("aaaa", "1+1=2"), path("zzza", "1+1=2")]
-    assert [chosen.index for chosen in select_paths(paths)] == [2, 1]
+    assert [chosen.position for chosen in select_paths(paths)] == [2, 1]
 
 
 def test_an_equally_far_path_does_not_replace_the_kept_one() -> None:
     paths = [path("aa", "1+1=2"), path("bb", "2*1=2"), path("cc", "1+1=2")]
-    assert [chosen.index for chosen in select_paths(paths)] == [0, 1]
+    assert [chosen.position for chosen in select_paths(paths)] == [0, 1]
 
 
 def test_order_of_equations_tells_paths_apart() -> None:

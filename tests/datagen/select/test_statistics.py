@@ -67,6 +67,7 @@ def test_candidates_are_counted_by_verdict_and_false_equations_apart() -> None:
         new_paths_at=(0, 5),
         gold_path_at=5,
         by_model={"m": (5, 3), "n": (1, 1)},
+        published=0,
         disagreements=0,
     )
 

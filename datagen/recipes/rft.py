@@ -1,0 +1,166 @@
+"""RFT: rejection sampling fine-tuning data (Yuan et al. 2023, arXiv:2308.01825, section 3.3 and Algorithm 1).
+
+For each question: sample k reasoning paths, keep those that reach the reference answer and whose equations hold, keep
+one of each equation list (`select/paths.py`), and add them to the gold path: D' = D + {(q, r)}.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from datagen.annotate import Group, annotated, in_tasks
+from datagen.equations.find import find_equations
+from datagen.parallel import ordered_map
+from datagen.question_text import question_text
+from datagen.select.paths import Dedup, Path, select_paths
+from datagen.select.statistics import ProblemStatistics, problem_statistics, usable
+from datagen.store.arrow_dataset import to_batch
+from datagen.store.spill import Spilled
+from datagen_prompts.template import PromptTemplate, load_prompt
+from datagen_schemas.candidate import Candidate
+from datagen_schemas.example import Example
+from datagen_schemas.problem import Problem
+from datagen_schemas.provenance import Provenance
+
+
+@dataclass(frozen=True)
+class RftOptions:
+    """What decides which paths are kept, and how they are written."""
+
+    dedup: Dedup = "equations"
+    keep_false_equations: bool = False
+    with_gold: bool = True
+    train_prompt: str = "plain"
+    k: int | None = None  # only the first k candidates of each problem; None: all
+
+
+class RftPart(NamedTuple):
+    """The result for some neighbouring problems."""
+
+    candidates: pa.RecordBatch
+    examples: pa.RecordBatch
+    statistics: list[ProblemStatistics]
+    dropped: Counter[str]  # candidates that are not in the dataset, by reason
+    gold: int
+
+
+def rft(
+    problems: Iterable[Problem],
+    replies: Iterable[Sequence[Spilled]],
+    *,
+    provenance: Provenance,
+    options: RftOptions,
+    workers: int = 1,
+) -> Iterator[RftPart]:
+    """D' for problems and their replies (one group per problem, in the same order), part by part and in order.
+
+    Args:
+        problems: the questions with their reference answers and gold paths.
+        replies: what was sampled for each.
+        provenance: what all replies have in common.
+        options: what to keep.
+        workers: processes; the result does not depend on it.
+    """
+    tasks = in_tasks(zip(problems, replies, strict=True))
+    yield from ordered_map(partial(_rft_part, provenance=provenance, options=options), tasks, workers=workers)
+
+
+def _rft_part(task: list[Group], *, provenance: Provenance, options: RftOptions) -> RftPart:
+    """Verify, select and count the problems of one task."""
+    prompt = load_prompt(options.train_prompt, fields=("question",))
+    all_candidates: list[Candidate] = []
+    examples: list[Example] = []
+    statistics: list[ProblemStatistics] = []
+    dropped: Counter[str] = Counter()
+    n_gold = 0
+    for problem, replies in task:
+        candidates = list(annotated(problem, islice(replies, options.k), provenance=provenance))
+        kept = selected(candidates, options=options)
+        gold = gold_example(problem, prompt=prompt, provenance=provenance)
+        if gold is not None and options.with_gold:
+            examples.append(gold)
+            n_gold += 1
+        examples.extend(as_example(problem, candidate, prompt=prompt) for candidate in kept)
+        dropped += _drop_reasons(candidates, n_kept=len(kept), options=options)
+        all_candidates.extend(candidates)
+        statistics.append(
+            problem_statistics(
+                problem.id,
+                candidates,
+                gold=Path(gold.completion, gold.equations) if gold is not None else None,
+                dedup=options.dedup,
+                keep_false_equations=options.keep_false_equations,
+                published=[reply.is_correct for reply in replies[: len(candidates)]],
+            )
+        )
+    return RftPart(to_batch(all_candidates, Candidate), to_batch(examples, Example), statistics, dropped, n_gold)
+
+
+def selected(candidates: Sequence[Candidate], *, options: RftOptions) -> list[Candidate]:
+    """The distinct correct paths among one problem's candidates."""
+    correct = [c for c in candidates if usable(c, keep_false_equations=options.keep_false_equations)]
+    paths = [Path(candidate.response, candidate.equations) for candidate in correct]
+    return [correct[path.position] for path in select_paths(paths, dedup=options.dedup)]
+
+
+def gold_example(problem: Problem, *, prompt: PromptTemplate, provenance: Provenance) -> Example | None:
+    """The dataset's own path; None if the problem has none."""
+    if problem.rationale is None:
+        return None
+    source = Provenance(
+        stage=provenance.stage,
+        model=None,
+        endpoint=None,
+        prompt_id=prompt.id,
+        prompt_sha256=prompt.sha256,
+        sampling=None,
+        seed=None,
+        sample=None,
+        reply_key=None,
+        parents=(problem.id,),
+        package_version=provenance.package_version,
+    )
+    return Example(
+        prompt=prompt.render_text(question=question_text(problem)),
+        completion=problem.rationale,
+        problem_id=problem.id,
+        source="gold",
+        answer=problem.answer,
+        equations=tuple(equation.normalised for equation in find_equations(problem.rationale)),
+        sample=None,
+        model=None,
+        provenance=source,
+    )
+
+
+def as_example(problem: Problem, candidate: Candidate, *, prompt: PromptTemplate) -> Example:
+    """A selected candidate as a training example."""
+    return Example(
+        prompt=prompt.render_text(question=question_text(problem)),
+        completion=candidate.response,
+        problem_id=problem.id,
+        source="sampled",
+        answer=problem.answer,
+        equations=candidate.equations,
+        sample=candidate.sample,
+        model=candidate.model,
+        provenance=candidate.provenance,
+    )
+
+
+def _drop_reasons(candidates: Sequence[Candidate], *, n_kept: int, options: RftOptions) -> Counter[str]:
+    """Why each candidate that was not kept is not in the dataset."""
+    reasons: Counter[str] = Counter()
+    for candidate in candidates:
+        if candidate.verdict != "correct":
+            reasons[candidate.verdict] += 1
+        elif not usable(candidate, keep_false_equations=options.keep_false_equations):
+            reasons["false equation"] += 1
+    n_usable = len(candidates) - sum(reasons.values())
+    reasons["same path as another"] += n_usable - n_kept
+    return reasons
