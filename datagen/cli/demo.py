@@ -1,0 +1,286 @@
+"""`datagen demo`: the whole RFT loop on the embedded default, glued together from the same parts as the commands."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from datagen.cli.options import command_line, option, output_options
+from datagen.cli.show import emit, progress, table
+
+if TYPE_CHECKING:  # imported late at run time, to keep --help quick
+    from datagen.progress import Report
+    from datagen.recipes.miniature import MiniatureConfig, TrainingNumbers
+    from datagen.runs.replies import Job
+    from datagen_schemas.example import Example
+    from datagen_schemas.problem import Problem
+
+MODELS = {"vft": "VFT", "rft-model": "RFT", "rft-unfiltered-model": "RFT, false equations kept"}
+
+
+class StageTime(NamedTuple):
+    """One line of the demo's table."""
+
+    stage: str
+    rows: str
+    seconds: float
+
+
+@click.command("demo")
+@option("--out", default="runs/demo", type=click.Path(file_okay=False, path_type=Path), help="Directory to write.")
+@option("--seed", type=int, default=0)
+@option("--workers", type=click.IntRange(min=1), default=1, help="Processes that verify and select.")
+@option("--quick", is_flag=True, help="A tenth of the training: everything works, nothing is learnt.")
+@output_options
+def command(out: Path, seed: int, workers: int, quick: bool, as_json: bool, quiet: bool) -> None:
+    """Run the whole RFT loop on built-in problems with a tiny model: no key, no network, no GPU.
+
+    \b
+    Example: datagen demo --out runs/demo
+    """
+    try:
+        import torch  # noqa: F401  # asked for here, so that the remedy comes before the first minute of work
+    except ModuleNotFoundError as error:
+        from datagen_schemas.errors import MissingExtraError
+
+        raise MissingExtraError("train", needed_for="datagen demo") from error
+    from datagen.recipes.miniature import MiniatureConfig, quick_config
+
+    config = quick_config(seed) if quick else MiniatureConfig(seed=seed)
+    with progress(quiet=quiet) as report:
+        result = run_demo(config, out, workers=workers, report=report)
+    emit(result, as_json=as_json, show=lambda: show(result))
+
+
+def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Report") -> dict[str, Any]:  # Any: JSON
+    """Base -> VFT -> sample, verify, select -> RFT -> accuracy of both; each stage goes on where it was cut."""
+    from datagen.recipes.miniature import gold_problems, held_out_problems
+    from datagen.recipes.rft import RftOptions
+    from datagen.runs.examples import gold_examples, training_examples
+    from datagen.runs.rft import run_rft
+
+    stages: list[StageTime] = []
+
+    @contextmanager
+    def timed(stage: str, unit: str) -> Iterator[Callable[[int], None]]:
+        started = time.monotonic()
+        yield lambda rows: stages.append(StageTime(stage, f"{rows:,} {unit}", time.monotonic() - started))
+
+    gold_file, held_out_file = out / "gold.jsonl", out / "held-out.jsonl"
+    with timed("gold problems", "problems") as done:
+        done(write_problems(gold_file, gold_problems(config)))
+    with timed("held-out problems, other numbers", "problems") as done:
+        done(write_problems(held_out_file, held_out_problems(config)))
+    with timed("base: arithmetic and format, on other families of problems", "examples") as done:
+        done(train_base(config, out, report=report))
+    with timed("VFT: the base learns the gold paths, one a problem", "examples") as done:
+        done(fine_tune(config, out, "vft", gold_examples(_problems(gold_file)), report=report))
+    for name, keep in (("rft", False), ("rft-unfiltered", True)):
+        what = (
+            "the same replies, false equations kept" if keep else f"RFT data: {config.k} samples each, verify, select"
+        )
+        with timed(what, "candidates") as done:
+            job = _job(config, out, name, model="vft", problems=gold_file, k=config.k, workers=workers)
+            manifest = run_rft(job, RftOptions(keep_false_equations=keep), report=report)
+            done(int(manifest["counts"]["candidates"]))
+        with timed(f"{MODELS[f'{name}-model']}: the base learns gold and selected paths", "examples") as done:
+            examples = training_examples(str(out / name), method="rft")
+            done(fine_tune(config, out, f"{name}-model", examples, report=report))
+    accuracy: dict[str, dict[str, Any]] = {}  # Any: JSON
+    for name, label in MODELS.items():
+        with timed(f"solve the held-out problems: {label}", "candidates") as done:
+            accuracy[label] = measure(config, out, name, held_out_file, workers=workers, report=report)
+            done(accuracy[label]["n"] * (1 + config.pass_k))
+    add_differences(accuracy, seed=config.seed)
+    return {
+        "seed": config.seed,
+        "accuracy": accuracy,
+        "rft": built(out / "rft"),
+        "stages": [stage._asdict() for stage in stages],
+        "seconds": sum(stage.seconds for stage in stages),
+        "out": {
+            "dataset": str(out / "rft" / "data"),
+            "candidates": str(out / "rft" / "candidates"),
+            "manifest": str(out / "rft" / "manifest.json"),
+            **{label: str(out / name) for name, label in MODELS.items()},
+        },
+    }
+
+
+def train_base(config: "MiniatureConfig", out: Path, *, report: "Report") -> int:
+    """Train the base from random weights at OUT/base; returns how many examples it learnt from."""
+    from datagen.recipes.miniature import base_problems, tokenizer_texts
+    from datagen.runs.examples import gold_examples
+    from datagen_trainers.pretrain import pretrain
+
+    return pretrain(
+        gold_examples(list(base_problems(config))),
+        texts=tokenizer_texts(),
+        max_number=config.max_number,
+        config=_vft_config(config, config.base),
+        out=out / "base",
+        hidden=config.hidden,
+        layers=config.layers,
+        on_progress=_shown("train the base", report),
+    ).n_examples
+
+
+def fine_tune(config: "MiniatureConfig", out: Path, name: str, examples: "list[Example]", *, report: "Report") -> int:
+    """Train a copy of the base on examples; returns how many it learnt from."""
+    from datagen_trainers.load import load_model
+    from datagen_trainers.vft import train
+
+    base = load_model(str(out / "base"), dtype="float32")
+    return train(
+        examples,
+        model=base.model,
+        tokenizer=base.tokenizer,
+        config=_vft_config(config, config.fine_tuning),
+        out=out / name,
+        on_progress=_shown(f"train {name}", report),
+    ).n_examples
+
+
+def measure(
+    config: "MiniatureConfig", out: Path, name: str, problems: Path, *, workers: int, report: "Report"
+) -> dict[str, Any]:  # Any: JSON
+    """Greedy accuracy with its interval, and pass@k."""
+    from datagen.cli.evaluate import accuracy
+    from datagen.runs.sample import run_sample
+    from datagen.store.arrow_dataset import read_records
+    from datagen_schemas.candidate import Candidate
+
+    greedy_job = _job(config, out, f"eval/{name}-greedy", model=name, problems=problems, k=1, workers=1, greedy=True)
+    sampled_job = _job(
+        config, out, f"eval/{name}-sampled", model=name, problems=problems, k=config.pass_k, workers=workers
+    )
+    greedy = run_sample(greedy_job, report=report)
+    sampled = run_sample(sampled_job, report=report)
+    passed = {point["k"]: point["pass"] for point in sampled["statistics"]["pass_at_k"]}
+    candidates = read_records(greedy_job.out / "data", Candidate)
+    return {
+        **accuracy(greedy),
+        "pass_k": config.pass_k,
+        "pass_at_k": passed[config.pass_k],
+        "solved": [candidate.verdict == "correct" for candidate in candidates],
+    }
+
+
+def add_differences(accuracy: dict[str, dict[str, Any]], *, seed: int) -> None:  # Any: JSON
+    """The gain over VFT on the same problems, with its bootstrap interval, in place of the single verdicts."""
+    from datagen_trainers.metrics.intervals import bootstrap_interval
+
+    solved = {label: of.pop("solved") for label, of in accuracy.items()}
+    for label, of in accuracy.items():
+        gains = [float(mine) - float(vft) for mine, vft in zip(solved[label], solved["VFT"], strict=True)]
+        interval = bootstrap_interval(gains, seed=seed)
+        of["gain_over_vft"] = sum(gains) / len(gains)
+        of["gain_interval"] = [interval.low, interval.high]
+
+
+def built(folder: Path) -> dict[str, int]:
+    """The numbers of an RFT dataset, from its manifest."""
+    import orjson
+
+    manifest = orjson.loads((folder / "manifest.json").read_bytes())
+    names = ("problems", "candidates", "correct", "false_equations", "distinct", "problems_solved")
+    return {**{name: manifest["statistics"][name] for name in names}, "selected": manifest["counts"]["selected"]}
+
+
+def write_problems(path: Path, problems: "Iterable[Problem]") -> int:
+    """Problems as JSON lines, which --dataset reads back unchanged; returns how many."""
+    lines = [problem.model_dump_json() + "\n" for problem in problems]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("".join(lines), encoding="utf-8")
+    partial.replace(path)
+    return len(lines)
+
+
+def _problems(path: Path) -> "list[Problem]":
+    from datagen.readers.read import DatasetSpec, read_problems
+
+    return list(read_problems(DatasetSpec(str(path))))
+
+
+def _vft_config(config: "MiniatureConfig", numbers: "TrainingNumbers") -> Any:  # Any: VftConfig, of an optional extra
+    from datagen_trainers.vft import VftConfig
+
+    return VftConfig(
+        epochs=numbers.epochs,
+        batch_size=numbers.batch_size,
+        learning_rate=numbers.learning_rate,
+        max_length=config.max_length,
+        seed=config.seed,
+        device="cpu",
+    )
+
+
+def _shown(stage: str, report: "Report") -> Callable[[Any], None]:  # Any: TrainProgress, of an optional extra
+    from datagen.progress import Step
+
+    return lambda at: report(Step(stage, at.step, at.steps, f"loss {at.loss:.3f}"))
+
+
+def _job(
+    config: "MiniatureConfig",
+    out: Path,
+    name: str,
+    *,
+    model: str,
+    problems: Path,
+    k: int,
+    workers: int,
+    greedy: bool = False,
+) -> "Job":
+    from datagen.readers.read import DatasetSpec
+    from datagen.requests.limits import Limits
+    from datagen.requests.request import Sampling
+    from datagen.runs.replies import Generator, Job
+
+    sampling = Sampling(temperature=0.0 if greedy else config.temperature, max_tokens=config.max_tokens)
+    generator = Generator(
+        model=str(out / model),
+        k=k,
+        backend="transformers",
+        api="completions",
+        prompt="plain",
+        sampling=sampling,
+        limits=Limits(max_in_flight=256),
+    )
+    return Job(
+        dataset=DatasetSpec(str(problems)),
+        out=out / name,
+        generator=generator,
+        seed=config.seed,
+        workers=workers,
+        store=out / "replies.sqlite",
+        command=command_line(),
+    )
+
+
+def show(result: dict[str, Any]) -> None:  # Any: JSON
+    """The tables that a person reads."""
+    table("stages", ("", "rows", "s"), [(s["stage"], s["rows"], f"{s['seconds']:.1f}") for s in result["stages"]])
+    rft = result["rft"]
+    click.echo(
+        f"\nRFT data: {rft['candidates']:,} candidates for {rft['problems']:,} problems, {rft['correct']:,} correct, "
+        f"{rft['false_equations']:,} of them with a false equation, {rft['selected']:,} distinct paths selected\n"
+    )
+    rows = []
+    for label, of in result["accuracy"].items():
+        low, high = (100 * end for end in of["interval"])
+        gain_low, gain_high = (100 * end for end in of["gain_interval"])
+        greedy = f"{100 * of['accuracy']:.1f} % ({low:.1f} to {high:.1f})"
+        gain = "" if label == "VFT" else f"{100 * of['gain_over_vft']:+.1f} ({gain_low:+.1f} to {gain_high:+.1f})"
+        rows.append((label, f"{of['n']:,}", greedy, f"{100 * of['pass_at_k']:.1f} %", gain))
+    pass_k = result["accuracy"]["VFT"]["pass_k"]
+    header = ("", "n", "greedy accuracy (95 %)", f"pass@{pass_k}", "points over VFT (95 %)")
+    table("held-out problems", header, rows)
+    click.echo()
+    for name, path in result["out"].items():
+        click.echo(f"{name}: {path}")
+    click.echo(f"\n{result['seconds']:.0f} s in all")

@@ -1,0 +1,69 @@
+"""From a command line's options to a job: what `sample` and `rft` have in common."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from datagen.cli.options import command_line
+
+if TYPE_CHECKING:  # imported late at run time, to keep --help quick
+    from datagen.runs.replies import Job
+
+Options = dict[str, Any]  # Any: click's parsed values
+
+
+def job_from(options: Options, *, default_k: int) -> "Job":
+    """A job from the values of the shared options; `default_k` samples a problem from a model, unless -k says else."""
+    from datagen.readers.read import DatasetSpec
+    from datagen.requests.limits import Limits
+    from datagen.requests.request import Api, Sampling
+    from datagen.runs.replies import Generator, Job
+
+    generator = None
+    if options["model"] is not None:
+        in_process = options["backend"] != "openai"
+        api: Api = options["api"] or ("completions" if in_process else "chat")
+        generator = Generator(
+            model=options["model"],
+            k=options["k"] or default_k,
+            backend=options["backend"],
+            base_url=options["base_url"],
+            api=api,
+            prompt=options["prompt"] or ("solve" if api == "chat" else "plain"),
+            sampling=Sampling(
+                temperature=options["temperature"],
+                top_p=options["top_p"],
+                max_tokens=options["max_tokens"],
+                stop=options["stop"],
+            ),
+            limits=Limits(
+                max_in_flight=options["max_in_flight"],
+                rpm=options["rpm"],
+                tpm=options["tpm"],
+                max_tries=options["max_tries"],
+                read_timeout_s=options["read_timeout_s"],
+                max_cost_usd=options["max_cost_usd"],
+                max_tokens_total=options["max_tokens_total"],
+            ),
+            samples_per_call=options["samples_per_call"],
+        )
+    elif not options["candidates"]:
+        raise click.UsageError("Name a model to ask (--model), or files of replies made elsewhere (--candidates).")
+    return Job(
+        dataset=DatasetSpec(
+            name=options["dataset"],
+            split=options["split"],
+            limit=options["limit"],
+            columns=options["columns"],
+            format=options["row_format"],
+            skip_bad=options["skip_bad"],
+        ),
+        out=Path(options["out"]),
+        candidates=tuple(options["candidates"]),
+        generator=generator,
+        seed=options["seed"],
+        workers=options["workers"],
+        overwrite=options["overwrite"],
+        command=command_line(),
+    )

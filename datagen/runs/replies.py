@@ -1,0 +1,285 @@
+"""Where a run's replies come from: files made elsewhere, a model that is asked now, or both."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from datagen import __version__
+from datagen.models.open_backend import BackendName, endpoint_name, model_name, open_backend
+from datagen.progress import Report, Step, silent
+from datagen.readers.candidates import ProblemIndex, read_candidates
+from datagen.readers.read import DatasetSpec, Dropped, read_problems
+from datagen.requests.fetch import Fetched, Progress, fetch_replies
+from datagen.requests.limits import Limits
+from datagen.requests.plan import Plan, plan_requests
+from datagen.requests.request import Api, Request, Sampling
+from datagen.requests.store import ReplyStore, default_store_path
+from datagen.sample import requests_for, stored_replies
+from datagen.store.run_directory import RunDirectory, fingerprint
+from datagen.store.spill import ReplySpill, Spilled
+from datagen_prompts.template import PromptTemplate, load_prompt
+from datagen_schemas.errors import DataError
+from datagen_schemas.problem import Problem
+from datagen_schemas.provenance import Provenance
+
+MAX_DROPS_LISTED = 1000  # in the manifest; all are counted
+
+
+@dataclass(frozen=True)
+class Generator:
+    """A model to ask, and how."""
+
+    model: str
+    k: int
+    backend: BackendName = "openai"
+    base_url: str | None = None
+    api: Api = "chat"
+    prompt: str = "solve"
+    sampling: Sampling = field(default_factory=Sampling)
+    limits: Limits = field(default_factory=Limits)
+    samples_per_call: int | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """What stands for the server in reply keys and provenance."""
+        return endpoint_name(self.backend, self.base_url)
+
+    @cached_property
+    def name(self) -> str:
+        """What stands for the model in reply keys and provenance."""
+        return model_name(self.backend, self.model)
+
+    def config(self) -> dict[str, Any]:  # Any: JSON
+        """What decides the replies; limits and concurrency do not."""
+        return {
+            "model": self.name,
+            "k": self.k,
+            "endpoint": self.endpoint,
+            "api": self.api,
+            "prompt": self.template().sha256,
+            "sampling": self.sampling.as_json(),
+        }
+
+    def template(self) -> PromptTemplate:
+        """The prompt that asks the question."""
+        return load_prompt(self.prompt, fields=("question",))
+
+    def requests(self, problems: Iterable[Problem], *, seed: int) -> Iterator[Request]:
+        """One request per problem."""
+        return requests_for(
+            problems,
+            k=self.k,
+            prompt=self.template(),
+            model=self.name,
+            endpoint=self.endpoint,
+            api=self.api,
+            sampling=self.sampling,
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """What `sample` and `rft` have in common."""
+
+    dataset: DatasetSpec
+    out: Path
+    candidates: tuple[Path, ...] = ()
+    generator: Generator | None = None
+    seed: int = 0
+    workers: int = 1
+    overwrite: bool = False
+    store: Path | None = None
+    command: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a job without replies."""
+        if not self.candidates and self.generator is None:
+            raise DataError("no replies: name a model (--model) or files of replies made elsewhere (--candidates).")
+
+    @property
+    def store_path(self) -> Path:
+        """The reply store in use."""
+        return self.store if self.store is not None else default_store_path()
+
+    def config(self) -> dict[str, Any]:  # Any: JSON
+        """What decides the output."""
+        local = Path(self.dataset.name)
+        return {
+            "datagen": __version__,
+            "dataset": {
+                "name": self.dataset.name,
+                "split": self.dataset.split,
+                "limit": self.dataset.limit,
+                "columns": dict(self.dataset.columns),
+                "format": self.dataset.format,
+                "skip_bad": self.dataset.skip_bad,
+                "file": fingerprint(local) if local.exists() else None,
+            },
+            "candidates": [fingerprint(path) for path in self.candidates],
+            "generator": self.generator.config() if self.generator is not None else None,
+            "seed": self.seed,
+        }
+
+
+class Loaded(NamedTuple):
+    """The problems of a job, and the bad rows that were skipped on the way."""
+
+    problems: list[Problem]
+    drops: "Drops"
+
+
+class Drops:
+    """Bad input rows: counted by reason, the first ones listed."""
+
+    def __init__(self) -> None:
+        """No drops yet."""
+        self.counts: Counter[str] = Counter()
+        self.listed: list[Dropped] = []
+
+    def __call__(self, dropped: Dropped) -> None:
+        """Count one."""
+        self.counts[dropped.reason] += 1
+        if len(self.listed) < MAX_DROPS_LISTED:
+            self.listed.append(dropped)
+
+    def as_json(self) -> dict[str, Any]:  # Any: JSON
+        """For the manifest."""
+        return {"by_reason": dict(sorted(self.counts.items())), "rows": [drop._asdict() for drop in self.listed]}
+
+
+def load_problems(spec: DatasetSpec, *, report: Report = silent) -> Loaded:
+    """All problems of a dataset.
+
+    Raises:
+        DataError: the dataset cannot be read, has a bad row, or has no row left.
+    """
+    drops = Drops()
+    problems: list[Problem] = []
+    for problem in read_problems(spec, on_drop=drops):
+        problems.append(problem)
+        if len(problems) % 1000 == 0:
+            report(Step("read problems", len(problems), spec.limit))
+    if not problems:
+        raise DataError(f"{spec.name}: no problem to work on. Check --dataset, --split and --limit.")
+    report(Step("read problems", len(problems), len(problems)))
+    return Loaded(problems, drops)
+
+
+class Replies(NamedTuple):
+    """One group of replies per problem, in the problems' order."""
+
+    groups: Iterator[Sequence[Spilled]]
+    drops: Drops
+    fetched: Fetched | None
+
+
+def collect_replies(job: Job, problems: Sequence[Problem], run: RunDirectory, *, report: Report = silent) -> Replies:
+    """Read the candidate files, then bring what is missing from the model into the store.
+
+    Replies from files come first, in the order of the files; then the sampled ones.
+    """
+    drops = Drops()
+    groups: list[Iterator[Sequence[Spilled]]] = []
+    fetched = None
+    if job.candidates:
+        groups.append(_from_files(job, problems, run, drops=drops, report=report))
+    if job.generator is not None:
+        fetched = fetch(job, problems, report=report)
+        groups.append(_from_store(job, problems))
+    merged = (list(chain.from_iterable(parts)) for parts in zip(*groups, strict=True))
+    return Replies(merged, drops, fetched)
+
+
+def _from_files(
+    job: Job, problems: Sequence[Problem], run: RunDirectory, *, drops: Drops, report: Report
+) -> Iterator[Sequence[Spilled]]:
+    index = ProblemIndex(problems)
+    position = {problem.id: i for i, problem in enumerate(problems)}
+    spill = ReplySpill(run.path / ".spill", len(problems))
+    n = 0
+    with closing(spill):
+        for path in job.candidates:
+            for reply in read_candidates(path, index, skip_bad=job.dataset.skip_bad, on_drop=drops):
+                source = Spilled(reply.response, reply.sample, reply.model, reply.source, None, reply.is_correct)
+                spill.add(position[reply.problem_id], source)
+                n += 1
+                if n % 10_000 == 0:
+                    report(Step("read candidates", n, None))
+    report(Step("read candidates", n, n))
+    return spill.groups()
+
+
+def _from_store(job: Job, problems: Sequence[Problem]) -> Iterator[Sequence[Spilled]]:
+    assert job.generator is not None
+    with ReplyStore(job.store_path) as store:
+        yield from stored_replies(job.generator.requests(problems, seed=job.seed), store)
+
+
+def fetch(job: Job, problems: Sequence[Problem], *, report: Report = silent) -> Fetched:
+    """Ask the model for every sample that the store does not have yet."""
+    generator = job.generator
+    assert generator is not None
+    backend = open_backend(
+        generator.backend,
+        model=generator.model,
+        base_url=generator.base_url,
+        api_key=os.environ.get("OPENAI_API_KEY"),
+        limits=generator.limits,
+        samples_per_call=generator.samples_per_call,
+    )
+
+    def show(progress: Progress) -> None:
+        cost = "" if progress.cost_usd is None else f" · ${progress.cost_usd:.4f}"
+        tokens = f"{progress.prompt_tokens + progress.completion_tokens:,} tokens{cost}"
+        failed = f" · {progress.failed} failed" if progress.failed else ""
+        report(Step("sample", progress.done, progress.total, tokens + failed))
+
+    with ReplyStore(job.store_path) as store:
+        return fetch_replies(
+            generator.requests(problems, seed=job.seed),
+            backend,
+            store,
+            limits=generator.limits,
+            seed=job.seed,
+            on_progress=show,
+            total=len(problems) * generator.k,
+        )
+
+
+def plan(job: Job) -> Plan | None:
+    """What the job would ask a model for; calls nothing. None if it asks no model."""
+    if job.generator is None:
+        return None
+    problems = load_problems(job.dataset).problems
+    with ReplyStore(job.store_path) as store:
+        return plan_requests(
+            job.generator.requests(problems, seed=job.seed),
+            store,
+            samples_per_call=job.generator.samples_per_call,
+        )
+
+
+def provenance_of(job: Job, *, stage: str) -> Provenance:
+    """What all replies of a job have in common."""
+    generator = job.generator
+    template = generator.template() if generator is not None else None
+    return Provenance(
+        stage=stage,
+        model=generator.name if generator is not None else None,
+        endpoint=generator.endpoint if generator is not None else None,
+        prompt_id=template.id if template is not None else None,
+        prompt_sha256=template.sha256 if template is not None else None,
+        sampling=generator.sampling.as_json() if generator is not None else None,
+        seed=job.seed if generator is not None else None,
+        sample=None,
+        reply_key=None,
+        parents=(),
+        package_version=__version__,
+    )

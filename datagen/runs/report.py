@@ -1,0 +1,34 @@
+"""What a manifest says of the replies that a run did not get."""
+
+from collections import Counter
+from typing import Any
+
+from datagen.requests.fetch import Fetched
+
+MAX_FAILURES_LISTED = 1000
+
+
+def failures_json(fetched: Fetched | None) -> dict[str, Any]:  # Any: JSON
+    """Failed samples by kind, the first ones with their row and message; calls, tokens and money."""
+    if fetched is None:
+        return {"failed": 0, "stopped": None}
+    by_kind = Counter[str]()
+    for failure in fetched.failed:
+        by_kind[failure.kind] += len(failure.samples)
+    return {
+        "failed": sum(by_kind.values()),
+        "by_kind": dict(sorted(by_kind.items())),
+        "rows": [failure._asdict() for failure in fetched.failed[:MAX_FAILURES_LISTED]],
+        "stopped": fetched.stopped,
+        "skipped": fetched.skipped,
+        "asked": fetched.asked,
+        "cached": fetched.cached,
+        "calls": fetched.calls,
+        "ledger": fetched.ledger.as_dict(),
+    }
+
+
+def is_short(manifest: dict[str, Any]) -> bool:  # Any: JSON
+    """Whether a finished run lacks replies that another try could get."""
+    failures = manifest.get("failures", {})
+    return bool(failures.get("failed")) or bool(failures.get("stopped"))

@@ -1,0 +1,52 @@
+"""What a user installs: the wheel, built here, in an environment of its own, run outside the repository."""
+
+import json
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def console_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(build, check=True, capture_output=True, text=True)
+    (wheel,) = folder.glob("*.whl")
+    venv.create(folder / "venv", with_pip=True)
+    python = folder / "venv" / "bin" / "python"
+    install = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True, text=True)
+    return folder / "venv" / "bin" / "datagen"
+
+
+def run(script: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "DATAGEN"))}
+    return subprocess.run([script, *arguments], capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+
+
+def test_the_main_job_works_from_the_wheel(console_script: Path, tmp_path: Path) -> None:
+    question = "Mia has 5 pens and buys 7. How many has she?"
+    (tmp_path / "p.jsonl").write_text(json.dumps({"question": question, "answer": "5+7 = <<5+7=12>>12\n#### 12"}))
+    (tmp_path / "r.jsonl").write_text(json.dumps({"question": question, "response": "7+5 = <<7+5=12>>12\n#### 12"}))
+    arguments = ("rft", "--dataset", "p.jsonl", "--candidates", "r.jsonl", "--out", "o", "--json")
+    result = run(console_script, *arguments, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    found = json.loads(result.stdout)
+    assert (found["correct"], found["distinct"], found["rows"]) == (1, 1, 2)
+
+
+def test_a_missing_extra_is_one_line_that_names_it(console_script: Path, tmp_path: Path) -> None:
+    for arguments in (
+        ("train", "vft", "synthetic:5", "--model", "m", "--out", "o"),
+        ("sample", "--dataset", "synthetic:5", "--backend", "transformers", "--model", "m", "--out", "o", "--quiet"),
+    ):
+        result = run(console_script, *arguments, cwd=tmp_path)
+        assert result.returncode == 1, result.stderr
+        assert result.stderr.strip().splitlines()[-1].endswith("pip install 'datagen[train]'")
+        assert "Traceback" not in result.stderr
