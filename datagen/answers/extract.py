@@ -45,8 +45,10 @@ _LEADING = re.compile(rf"[*]{{0,2}}([-−–]?\s?\\?[$€£]?\s?(?:{_MAGNITUDE})
 _NUMBER = re.compile(rf"(?<![\w.,/])[-−]?\s?\\?[$€£]?(?:{_MAGNITUDE})(?:\s?\\?%)?(?![0-9])")
 # What may follow a number that is the whole answer: an explanation in words or brackets, not more arithmetic.
 _EXPLANATION = re.compile(
-    r"[*]{0,2}(?:\s*[(,;:.]\s*(?![\s0-9$])|\s+(?!(?:or|and|to|x|times|plus|minus|over)\b)[^\W\d_]|\s*$)"
+    r"[*]{0,2}(?:\s+\(|\s*[,;:.]\s*(?![\s0-9$])|\s+(?!(?:or|and|to|x|times|plus|minus|over)\b)[^\W\d_]|\s*$)"
 )
+# Before an equals sign that explains rather than answers: "18, since 20 - 2 = 18".
+_CLAUSE = re.compile(r"[,;]\s|\s\(|\b(?:because|since|as|so|for|if|where)\b")
 _OPERATOR_BEFORE = re.compile(r"[-+*/×÷·^]\s{0,3}\Z")
 _UNFINISHED = re.compile(r"\s{0,3}[-+*/×÷·^=<]")
 
@@ -120,7 +122,7 @@ def _boxed(text: str) -> Iterator[str]:
             return
         span = _braced(text[i + 6 : i + 6 + MAX_SPAN].lstrip())
         if span is not None and span.strip():
-            yield span.strip()
+            yield _focus(span.strip())
         end = i
 
 
@@ -176,7 +178,7 @@ def _focus(span: str, *, search: bool = False) -> str:
     """The part of a span that is the answer: `18` of "18 (9 * 2)", of "x = 18", and of "that she makes $18 a day"."""
     if span.isdecimal():
         return span
-    if "=" in span and "\\" not in span:
+    if "=" in span and "\\" not in span and not _CLAUSE.search(span, 0, span.rfind("=")):
         right = span.rpartition("=")[2].strip()
         if parse_number(right) is not None:
             return right

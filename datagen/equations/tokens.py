@@ -70,7 +70,9 @@ DIGITS = frozenset("0123456789")
 
 _TOKEN = re.compile(
     r"""
-      (?P<nl>\n|\\\\)
+      (?P<space>\ +)                          # the two commonest first: the order of the rest matters
+    | (?P<plain>(?![xXRU²³])[^\W\d_][\w'’]*(?:-[^\W\d_][\w'’]*)*)
+    | (?P<nl>\n|\\\\)
     | (?P<ws>[^\S\n]+|&|\\[,;:! ]|\\q?quad\b|\\left\b|\\right\b|\\displaystyle\b|\\boxed\b|\\[()\[\]])
     | (?P<num>[0-9]{1,3}(?:(?:,|\{,\}|\\,)[0-9]{3})+(?![0-9])(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)
     | (?P<times>(?<![^\W\d_])[xX](?=[^\S\n]{0,3}[0-9($.\\]))
@@ -93,13 +95,18 @@ _TOKEN = re.compile(
 _OPERAND = ("num", "open", "frac", "fracdigits", "cur")
 
 
+_Raw = tuple[str, str, int, int]
+
+
 def tokenise(text: str) -> list[Token]:
     """All tokens of a text, white space and typesetting left out."""
-    raw: list[Token] = []
+    raw: list[_Raw] = []
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup
-        if kind != "ws" and kind is not None:
-            raw.append(Token(kind, match[0], match.start(), match.end()))
+        if kind == "plain":
+            raw.append(("word", match[0], *match.span()))
+        elif kind is not None and kind != "space" and kind != "ws":
+            raw.append((kind, match[0], *match.span()))
     return _resolve(raw)
 
 
@@ -114,7 +121,7 @@ def sides_of(tokens: list[Token]) -> list[list[Token]]:
     return sides
 
 
-def _resolve(raw: list[Token]) -> list[Token]:
+def _resolve(raw: list[_Raw]) -> list[Token]:
     """What each token means, given those before it and the one after it."""
     out: list[Token] = []
     after = False  # whether an operand has just ended
@@ -127,9 +134,15 @@ def _resolve(raw: list[Token]) -> list[Token]:
             out.append(Token("num", text, start, end))
             after = True
         elif kind == "op":
-            rate = after and following is not None and following.kind == "word" and following.start == end
-            if rate and OPERATORS[text] == "/" and following is not None and _is_rate(out, following.text):
-                out.append(Token("unit", following.text, start, following.end))  # $5/hour, km/h
+            touches_word = following is not None and following[0] == "word" and following[2] == end
+            if (
+                after
+                and following is not None
+                and touches_word
+                and OPERATORS[text] == "/"
+                and _is_rate(out, following[1])
+            ):
+                out.append(Token("unit", following[1], start, following[3]))  # $5/hour, km/h
                 i += 1
             else:
                 out.append(Token("op", OPERATORS[text], start, end))
@@ -178,17 +191,17 @@ def _inner(text: str) -> str:
 
 
 def _word(
-    text: str, start: int, end: int, *, out: list[Token], after: bool, following: Token | None
+    text: str, start: int, end: int, *, out: list[Token], after: bool, following: _Raw | None
 ) -> tuple[Token, int]:
     """The token that a word is, and how many raw tokens after it belong to it."""
     lower = text.lower()
     if not after:
         return Token("var", text, start, end), 0
-    is_operand_next = following is not None and following.kind in _OPERAND
+    is_operand_next = following is not None and following[0] in _OPERAND
     if text in ("x", "X") and is_operand_next:
         return Token("op", "*", start, end), 0
     if lower in WORD_OPERATORS:
-        has_by = following is not None and following.text == "by"
+        has_by = following is not None and following[1] == "by"
         if is_operand_next or has_by:
             return Token("op", WORD_OPERATORS[lower], start, end), int(has_by)
     if lower == "percent":

@@ -6,7 +6,7 @@ FOUR_STEPS = (
     Family(
         name="two_prices_and_change",
         steps=4,
-        numbers="a=2..6 b=2..6 p=3..9 q=3..12 m=60..120",
+        numbers="a=2..6 b=2..6 p=3..9 q=3..12 m=50..100",
         questions=(
             "{A} has {m} dollars. {A} buys {a} {x} for {p} dollars each and {b} {y} for {q} dollars each. "
             "How many dollars are left?",
@@ -276,7 +276,7 @@ FOUR_STEPS = (
     Family(
         name="long_trip",
         steps=4,
-        numbers="p=8..20 q=8..20 a=2..5 b=2..5 m=80..190",
+        numbers="p=3..12 q=3..12 a=2..5 b=2..5 m=40..100",
         questions=(
             "{A} is on a trip of {m} miles. {A} rides {p} miles each hour for {a} hours and then {q} miles each hour "
             "for {b} hours. How many miles are left?",

@@ -6,7 +6,7 @@ ONE_STEP = (
     Family(
         name="gift",
         steps=1,
-        numbers="a=12..69 b=12..39",
+        numbers="a=6..30 b=6..20",
         questions=(
             "{A} has {a} {x}. {B} gives {A} {b} more {x}. How many {x} does {A} have now?",
             "{A} had {a} {x} and then got {b} more {x} from {B}. How many {x} does {A} have now?",
@@ -21,7 +21,7 @@ ONE_STEP = (
     Family(
         name="together",
         steps=1,
-        numbers="a=12..69 b=12..69",
+        numbers="a=5..30 b=5..30",
         questions=(
             "{A} has {a} {x} and {B} has {b} {x}. How many {x} do they have together?",
             "{A} found {a} {x}. {B} found {b} {x}. How many {x} do they have together?",
@@ -37,7 +37,7 @@ ONE_STEP = (
     Family(
         name="give_away",
         steps=1,
-        numbers="a=40..99 b=12..39",
+        numbers="a=20..50 b=6..19",
         questions=(
             "{A} has {a} {x}. {A} gives {b} {x} to {B}. How many {x} are left for {A}?",
             "{A} had {a} {x} but lost {b} {x}. How many {x} are left?",
@@ -52,7 +52,7 @@ ONE_STEP = (
     Family(
         name="missing",
         steps=1,
-        numbers="a=40..99 b=12..39",
+        numbers="a=20..50 b=6..19",
         questions=(
             "{A} wants {a} {x} but has only {b} {x}. How many more {x} does {A} need?",
             "{A} needs {a} {x} for a party. {A} already has {b} {x}. How many more {x} does {A} need?",
@@ -143,7 +143,7 @@ ONE_STEP = (
     Family(
         name="half",
         steps=1,
-        numbers="h=11..99 t=h*2",
+        numbers="h=11..50 t=h*2",
         questions=(
             "{A} has {t} {x}. Half of the {x} are {hue}. How many {x} are {hue}?",
             "Half of the {x} in the {box} are {hue}. There are {t} {x} in the {box}. How many {x} are {hue}?",
@@ -157,7 +157,7 @@ ONE_STEP = (
     Family(
         name="compare",
         steps=1,
-        numbers="a=44..99 b=12..49",
+        numbers="a=22..50 b=6..21",
         questions=(
             "{A} has {a} {x} and {B} has {b} {x}. How many more {x} does {A} have than {B}?",
             "{B} found {b} {x}. {A} found {a} {x}. How many more {x} does {A} have than {B}?",
@@ -172,7 +172,7 @@ ONE_STEP = (
     Family(
         name="age",
         steps=1,
-        numbers="a=12..59 b=12..39",
+        numbers="a=6..30 b=6..20",
         questions=(
             "{A} is {a} years old. How old will {A} be in {b} years?",
             "{A} is {a} years old now. How old will {A} be after {b} more years?",

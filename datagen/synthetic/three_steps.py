@@ -60,7 +60,7 @@ THREE_STEPS = (
     Family(
         name="work_and_spend",
         steps=3,
-        numbers="p=4..12 a=2..8 b=2..8 c=5..40",
+        numbers="p=4..12 a=2..8 b=2..8 c=5..25",
         questions=(
             "{A} gets {p} dollars for each hour of work. {A} works {a} hours on Monday and {b} hours on Tuesday and "
             "then pays {c} dollars for a {x1}. How many dollars are left?",
@@ -85,7 +85,7 @@ THREE_STEPS = (
     Family(
         name="sets_and_change",
         steps=3,
-        numbers="n=2..6 p=2..12 q=2..12 m=50..120",
+        numbers="n=2..6 p=2..12 q=2..12 m=50..100",
         questions=(
             "{A} has {m} dollars. One {x1} costs {p} dollars and one {y1} costs {q} dollars. {A} buys {n} {x} and "
             "just as many {y}. How many dollars are left?",
@@ -173,7 +173,7 @@ THREE_STEPS = (
     Family(
         name="saving",
         steps=3,
-        numbers="a=3..12 w=3..9 b=5..30 m=60..150",
+        numbers="a=3..12 w=3..9 b=5..20 m=50..100",
         questions=(
             "{A} wants to buy a {x1} that costs {m} dollars. {A} saves {a} dollars each week for {w} weeks and gets "
             "{b} dollars from {B}. How many more dollars does {A} need?",
@@ -193,7 +193,7 @@ THREE_STEPS = (
     Family(
         name="reading",
         steps=3,
-        numbers="t=70..180 a=3..12 b=3..12 d=3..7",
+        numbers="t=40..100 a=3..9 b=3..9 d=3..7",
         questions=(
             "A book has {t} pages. {A} reads {a} pages each morning and {b} pages each evening for {d} days. "
             "How many pages are left?",
@@ -243,7 +243,7 @@ THREE_STEPS = (
     Family(
         name="half_price",
         steps=3,
-        numbers="h=2..12 p=h*2 n=3..12",
+        numbers="h=2..12 p=h*2 n=2..16",
         questions=(
             "One {x1} costs {p} dollars and one {y1} costs half as much. {A} buys {n} {x} and just as many {y}. "
             "How many dollars does {A} pay in all?",

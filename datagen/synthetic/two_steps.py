@@ -6,7 +6,7 @@ TWO_STEPS = (
     Family(
         name="three_days",
         steps=2,
-        numbers="a=4..49 b=4..49 c=4..49",
+        numbers="a=4..25 b=4..25 c=4..25",
         questions=(
             "{A} finds {a} {x} on Monday, {b} {x} on Tuesday and {c} {x} on Friday. "
             "How many {x} does {A} find in all?",
@@ -25,7 +25,7 @@ TWO_STEPS = (
     Family(
         name="get_and_give",
         steps=2,
-        numbers="a=12..69 b=12..49 c=4..39",
+        numbers="a=10..30 b=8..25 c=4..20",
         questions=(
             "{A} has {a} {x}. {A} gets {b} more {x} and then gives {c} {x} to {B}. How many {x} are left for {A}?",
             "{A} had {a} {x}, bought {b} more {x} and then lost {c} {x}. How many {x} are left?",
@@ -42,7 +42,7 @@ TWO_STEPS = (
     Family(
         name="give_twice",
         steps=2,
-        numbers="a=40..99 b=4..29 c=4..29",
+        numbers="a=30..60 b=4..14 c=4..14",
         questions=(
             "{A} has {a} {x}. {A} gives {b} {x} to {B} and {c} {x} to {C}. How many {x} are left for {A}?",
             "{A} had {a} {x}. {B} took {b} {x} and {C} took {c} {x}. How many {x} are left?",
@@ -171,7 +171,7 @@ TWO_STEPS = (
     Family(
         name="more_together",
         steps=2,
-        numbers="a=4..49 b=4..29",
+        numbers="a=4..30 b=4..20",
         questions=(
             "{A} has {a} {x}. {B} has {b} more {x} than {A}. How many {x} do they have together?",
             "{B} has {b} more {x} than {A}. {A} has {a} {x}. How many {x} do they have together?",
@@ -186,7 +186,7 @@ TWO_STEPS = (
     Family(
         name="half_and_more",
         steps=2,
-        numbers="h=11..49 t=h*2 c=3..29",
+        numbers="h=11..30 t=h*2 c=3..20",
         questions=(
             "{A} has {t} {x}. {A} gives half of them to {B} and then {c} {x} to {C}. How many {x} are left for {A}?",
             "There are {t} {x} on the table. {A} takes half of them. Then {B} takes {c} {x}. How many {x} are left?",

@@ -41,6 +41,9 @@ CHOICES = ("10", "12 m", "the red cat", "20", "25")
         ("The answer is that she makes $18 a day", "$18", "phrase"),
         ("The answer is 4. Sorry, the answer is 5.", "5", "phrase"),
         ("The answer is 3 + 4 = 7", "7", "phrase"),
+        ("The answer is 18, since 20 - 3 = 17 and one more", "18", "phrase"),
+        ("#### 18 (20 - 2 = 18)", "18", "hashes"),
+        (r"\boxed{x = 5}", "5", "boxed"),
         ("FINAL ANSWER: 1 1/2", "1 1/2", "phrase"),
         ("Answer: yes", "yes", "phrase"),
         ("He eats 3.\nA: 18", "18", "a_line"),
@@ -88,6 +91,7 @@ def test_a_solution_after_a_colon_is_not_an_answer() -> None:
         (r"\boxed{(B)}", "B", "boxed"),
         ("(A) no. (C) yes. Therefore (C).", "C", "letter"),
         ("= 150 + 100 = 250=D", "D", "letter"),
+        ("So D is the correct choice", "D", "letter"),
         ("so we get 25", "E", "last_number"),
     ],
 )
@@ -182,4 +186,4 @@ def test_aquas_rationales_name_their_correct_letter() -> None:
             if found is not None and found.text == row["correct"]:
                 right[found.method] += 1
     assert n == 508
-    assert right == {"phrase": 330, "letter": 151, "last_number": 19}
+    assert right == {"phrase": 330, "letter": 153, "last_number": 17}

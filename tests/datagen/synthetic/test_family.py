@@ -57,7 +57,7 @@ def test_a_solution_is_written_as_by_hand() -> None:
     [
         ("two numbers of the question are equal", {"a": 4, "b": 4, "c": 5}),
         ("a number is 1", {"a": 3, "b": 4, "c": 1}),
-        ("a result is above 200", {"a": 51, "b": 4, "c": 5}),
+        ("a result is above the largest number", {"a": 51, "b": 4, "c": 5}),
     ],
 )
 def test_numbers_that_break_a_rule_are_refused(why: str, numbers: dict[str, int]) -> None:
