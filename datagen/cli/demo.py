@@ -61,6 +61,7 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
     from datagen.recipes.rft import RftOptions
     from datagen.runs.examples import gold_examples, training_examples
     from datagen.runs.rft import run_rft
+    from datagen.select.statistics import Filter
 
     stages: list[StageTime] = []
 
@@ -84,7 +85,7 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
         )
         with timed(what, "candidates") as done:
             job = _job(config, out, name, model="vft", problems=gold_file, k=config.k, workers=workers)
-            manifest = run_rft(job, RftOptions(keep_false_equations=keep), report=report)
+            manifest = run_rft(job, RftOptions(keep=Filter(keep_false_equations=keep)), report=report)
             done(int(manifest["counts"]["candidates"]))
         with timed(f"{MODELS[f'{name}-model']}: the base learns gold and selected paths", "examples") as done:
             examples = training_examples(str(out / name), method="rft")

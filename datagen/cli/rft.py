@@ -22,6 +22,7 @@ DEFAULT_K = 100  # RFT paper, Table 1
     help="What makes two paths the same: the equation list; the list with 2*3 = 3*2; the text; nothing.",
 )
 @option("--keep-false-equations", is_flag=True, help="Keep correct paths with an equation that does not hold.")
+@option("--keep-unstated", is_flag=True, help="Keep paths that are right only by their last number.")
 @option("--gold/--no-gold", default=True, help="Put the dataset's own paths beside the selected ones.")
 @option("--train-prompt", default="plain", metavar="NAME|FILE", help="Template of the examples' prompt column.")
 def command(**options: Any) -> None:  # Any: click's parsed values
@@ -34,6 +35,7 @@ def command(**options: Any) -> None:  # Any: click's parsed values
     """
     from datagen.recipes.rft import RftOptions
     from datagen.runs.rft import run_rft
+    from datagen.select.statistics import Filter
 
     job = job_from(options, default_k=DEFAULT_K)
     if options["dry_run"]:
@@ -43,7 +45,7 @@ def command(**options: Any) -> None:  # Any: click's parsed values
             job,
             RftOptions(
                 dedup=options["dedup"],
-                keep_false_equations=options["keep_false_equations"],
+                keep=Filter(options["keep_false_equations"], options["keep_unstated"]),
                 with_gold=options["gold"],
                 train_prompt=options["train_prompt"],
                 # With a model, k is what was sampled; files of candidates are cut only if asked to.

@@ -25,6 +25,7 @@ def command(
     Example: datagen stats runs/rft
     """
     from datagen.runs.stats import candidate_statistics
+    from datagen.select.statistics import Filter
 
-    found = candidate_statistics(path, dedup=dedup, keep_false_equations=keep_false_equations).as_json()
+    found = candidate_statistics(path, dedup=dedup, keep=Filter(keep_false_equations)).as_json()
     emit(found, as_json=as_json, show=lambda: show_statistics(found))

@@ -6,7 +6,7 @@ one of each equation list (`select/paths.py`), and add them to the gold path: D'
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from datagen.equations.find import find_equations
 from datagen.parallel import ordered_map
 from datagen.question_text import question_text
 from datagen.select.paths import Dedup, Path, select_paths
-from datagen.select.statistics import ProblemStatistics, problem_statistics, usable
+from datagen.select.statistics import Filter, ProblemStatistics, problem_statistics
 from datagen.store.arrow_dataset import to_batch
 from datagen.store.spill import Spilled
 from datagen_prompts.template import PromptTemplate, load_prompt
@@ -33,7 +33,7 @@ class RftOptions:
     """What decides which paths are kept, and how they are written."""
 
     dedup: Dedup = "equations"
-    keep_false_equations: bool = False
+    keep: Filter = field(default_factory=Filter)
     with_gold: bool = True
     train_prompt: str = "plain"
     k: int | None = None  # only the first k candidates of each problem; None: all
@@ -94,7 +94,7 @@ def _rft_part(task: list[Group], *, provenance: Provenance, options: RftOptions)
                 candidates,
                 gold=Path(gold.completion, gold.equations) if gold is not None else None,
                 dedup=options.dedup,
-                keep_false_equations=options.keep_false_equations,
+                keep=options.keep,
                 published=[reply.is_correct for reply in replies[: len(candidates)]],
             )
         )
@@ -103,7 +103,7 @@ def _rft_part(task: list[Group], *, provenance: Provenance, options: RftOptions)
 
 def selected(candidates: Sequence[Candidate], *, options: RftOptions) -> list[Candidate]:
     """The distinct correct paths among one problem's candidates."""
-    correct = [c for c in candidates if usable(c, keep_false_equations=options.keep_false_equations)]
+    correct = [candidate for candidate in candidates if options.keep.reason(candidate) is None]
     paths = [Path(candidate.response, candidate.equations) for candidate in correct]
     return [correct[path.position] for path in select_paths(paths, dedup=options.dedup)]
 
@@ -155,12 +155,8 @@ def as_example(problem: Problem, candidate: Candidate, *, prompt: PromptTemplate
 
 def _drop_reasons(candidates: Sequence[Candidate], *, n_kept: int, options: RftOptions) -> Counter[str]:
     """Why each candidate that was not kept is not in the dataset."""
-    reasons: Counter[str] = Counter()
-    for candidate in candidates:
-        if candidate.verdict != "correct":
-            reasons[candidate.verdict] += 1
-        elif not usable(candidate, keep_false_equations=options.keep_false_equations):
-            reasons["false equation"] += 1
+    found = (options.keep.reason(candidate) for candidate in candidates)
+    reasons = Counter(reason for reason in found if reason is not None)
     n_usable = len(candidates) - sum(reasons.values())
     reasons["same path as another"] += n_usable - n_kept
     return reasons

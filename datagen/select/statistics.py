@@ -26,13 +26,30 @@ class ProblemStatistics(NamedTuple):
     new_paths_at: tuple[int, ...]  # positions of the candidates that showed a new distinct path
     gold_path_at: int | None  # position of the first candidate with the gold path's equations
     by_model: dict[str, tuple[int, int]]  # model -> (candidates, correct)
+    methods: Counter[str]  # how the verdicts were reached
     published: int  # candidates that came with the publisher's own verdict
     disagreements: int  # of those, candidates that we judge otherwise
 
 
-def usable(candidate: Candidate, *, keep_false_equations: bool) -> bool:
-    """Whether RFT may train on it: the answer is right, and so is the arithmetic."""
-    return candidate.verdict == "correct" and (candidate.equations_hold or keep_false_equations)
+@dataclass(frozen=True)
+class Filter:
+    """Which correct candidates RFT may train on."""
+
+    keep_false_equations: bool = False
+    keep_unstated: bool = False  # right only by its last number: a path that teaches not to state the answer
+
+    def reason(self, candidate: Candidate) -> str | None:
+        """Why RFT must not train on it; None if it may."""
+        if candidate.verdict != "correct":
+            return candidate.verdict
+        if not (candidate.equations_hold or self.keep_false_equations):
+            return "false equation"
+        if candidate.verdict_method.startswith("last_number") and not self.keep_unstated:
+            return "answer not stated"
+        return None
+
+
+STRICT = Filter()
 
 
 def problem_statistics(
@@ -41,7 +58,7 @@ def problem_statistics(
     *,
     gold: Path | None,
     dedup: Dedup = "equations",
-    keep_false_equations: bool = False,
+    keep: Filter = STRICT,
     published: Sequence[bool | None] = (),
 ) -> ProblemStatistics:
     """Count one problem's candidates, in their order; `published` has the publisher's own verdicts, where known."""
@@ -55,7 +72,7 @@ def problem_statistics(
         is_correct = candidate.verdict == "correct"
         n, c = by_model.get(candidate.model or "?", (0, 0))
         by_model[candidate.model or "?"] = (n + 1, c + is_correct)
-        if usable(candidate, keep_false_equations=keep_false_equations):
+        if keep.reason(candidate) is None:
             key = key_of(Path(candidate.response, candidate.equations))
             if key == gold_key and gold_path_at is None:
                 gold_path_at = i
@@ -73,6 +90,7 @@ def problem_statistics(
         new_paths_at=tuple(new_paths_at),
         gold_path_at=gold_path_at,
         by_model=by_model,
+        methods=Counter(candidate.verdict_method for candidate in candidates),
         published=sum(verdict is not None for verdict in published),
         disagreements=sum(
             verdict is not None and verdict != (candidate.verdict == "correct")
@@ -119,6 +137,7 @@ class Statistics:
     never_solved: list[str] = field(default_factory=list)
     without_candidates: int = 0
     by_model: dict[str, tuple[int, int]] = field(default_factory=dict)
+    methods: Counter[str] = field(default_factory=Counter)
     _largest_k: int = 0
     _new_paths_at: Counter[int] = field(default_factory=Counter)
     _gold_paths_at: Counter[int] = field(default_factory=Counter)
@@ -141,6 +160,7 @@ class Statistics:
         for model, (n, correct) in problem.by_model.items():
             total_n, total_correct = self.by_model.get(model, (0, 0))
             self.by_model[model] = (total_n + n, total_correct + correct)
+        self.methods.update(problem.methods)
         self._largest_k = max(self._largest_k, problem.candidates)
         self._new_paths_at.update(problem.new_paths_at)
         if problem.gold_path_at is not None:
@@ -205,6 +225,7 @@ class Statistics:
             "by_model": {
                 model: {"candidates": n, "correct": correct} for model, (n, correct) in sorted(self.by_model.items())
             },
+            "verdict_methods": dict(sorted(self.methods.items())),
             "published_verdicts": self.published,
             "disagreements_with_publisher": self.disagreements,
         }

@@ -30,8 +30,8 @@ def files(tmp_path: Path) -> Files:
         (eggs, "3*2 = <<3*2=6>>6 and 6*4 = <<6*4=24>>24\n#### 24"),
         (
             eggs,
-            "In four days one hen lays 2*4 = <<2*4=8>>8 eggs, and the three of them together lay three times as many as that, "
-            "which makes 8*3 = <<8*3=24>>24.\n#### 24",
+            "In four days one hen lays 2*4 = <<2*4=8>>8 eggs, and the three of them together lay three times as many "
+            "as that, which makes 8*3 = <<8*3=24>>24.\n#### 24",
         ),
         (eggs, "3*2 = <<3*2=7>>7, then 7*4 = <<7*4=24>>24\n#### 24"),
         (eggs, "3+2 = <<3+2=5>>5\n#### 5"),

@@ -12,6 +12,7 @@ from datagen.readers.read import DatasetSpec
 from datagen.recipes.rft import RftOptions
 from datagen.runs.replies import Generator, Job
 from datagen.runs.rft import run_rft
+from datagen.select.statistics import Filter
 from datagen.store.arrow_dataset import read_records
 from datagen.store.validate import validate
 from datagen_schemas.candidate import Candidate
@@ -54,7 +55,9 @@ def test_the_output_opens_with_datasets_and_passes_validation(files: Any, tmp_pa
 
 
 def test_false_equations_stay_if_asked_for(files: Any, tmp_path: Path) -> None:
-    manifest = run_rft(job(files, tmp_path / "out"), RftOptions(keep_false_equations=True, with_gold=False))
+    manifest = run_rft(
+        job(files, tmp_path / "out"), RftOptions(keep=Filter(keep_false_equations=True), with_gold=False)
+    )
     assert (manifest["counts"]["selected"], manifest["counts"]["gold"]) == (3, 0)
 
 

@@ -1,9 +1,17 @@
+from collections import Counter
 from itertools import combinations
 
 import pytest
 
 from datagen.select.paths import Path
-from datagen.select.statistics import ProblemStatistics, Statistics, pass_at_k, problem_statistics, solve_rate_bin
+from datagen.select.statistics import (
+    Filter,
+    ProblemStatistics,
+    Statistics,
+    pass_at_k,
+    problem_statistics,
+    solve_rate_bin,
+)
 from datagen_schemas.candidate import Candidate, Verdict
 from datagen_schemas.provenance import Provenance
 
@@ -22,14 +30,16 @@ PROVENANCE = Provenance(
 )
 
 
-def candidate(*equations: str, verdict: Verdict = "correct", holds: bool = True, model: str = "m") -> Candidate:
+def candidate(
+    *equations: str, verdict: Verdict = "correct", holds: bool = True, model: str = "m", method: str = "a_line/number"
+) -> Candidate:
     return Candidate(
         problem_id="p",
         sample=0,
         response=" ".join(equations),
         answer="1",
         verdict=verdict,
-        verdict_method="test",
+        verdict_method=method,
         equations=equations,
         equations_hold=holds,
         model=model,
@@ -67,9 +77,20 @@ def test_candidates_are_counted_by_verdict_and_false_equations_apart() -> None:
         new_paths_at=(0, 5),
         gold_path_at=5,
         by_model={"m": (5, 3), "n": (1, 1)},
+        methods=Counter({"a_line/number": 6}),
         published=0,
         disagreements=0,
     )
+
+
+def test_a_path_that_never_states_its_answer_is_kept_only_if_asked_for() -> None:
+    unstated = candidate("1+1=2", method="last_number/number")
+    assert Filter().reason(unstated) == "answer not stated"
+    assert Filter(keep_unstated=True).reason(unstated) is None
+    assert Filter().reason(candidate("1+1=2")) is None
+    assert Filter().reason(candidate("1+1=3", holds=False)) == "false equation"
+    assert Filter(keep_false_equations=True).reason(candidate("1+1=3", holds=False)) is None
+    assert Filter(True, True).reason(candidate("1+1=2", verdict="wrong")) == "wrong"
 
 
 def test_curve_counts_distinct_paths_among_the_first_k_and_the_gold_path_once() -> None:
