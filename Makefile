@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 TESTS ?= tests
+OUT ?= runs/demo
 
 .PHONY: help setup demo test check train clean
 help:            ## this list
@@ -18,7 +19,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $(STAMP)
 
 demo: setup      ## the whole RFT loop on the built-in problems and model: no key, no network, no GPU
-	$(BIN)/datagen demo --out runs/demo
+	$(BIN)/datagen demo --out $(OUT)
 
 test: setup      ## the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(TESTS)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from datagen.cli.options import command_line, option, output_options
-from datagen.cli.show import emit, progress, table
+from datagen.cli.show import emit, progress, silence_transformers, table
 
 if TYPE_CHECKING:  # imported late at run time, to keep --help quick
     from datagen.progress import Report
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # imported late at run time, to keep --help quick
     from datagen_schemas.example import Example
     from datagen_schemas.problem import Problem
 
-MODELS = {"vft": "VFT", "rft-model": "RFT", "rft-unfiltered-model": "RFT, false equations kept"}
+MODELS = {"vft": "VFT", "rft-model": "RFT", "rft-unfiltered-model": "RFT, unfiltered"}
 
 
 class StageTime(NamedTuple):
@@ -33,7 +33,7 @@ class StageTime(NamedTuple):
 @option("--out", default="runs/demo", type=click.Path(file_okay=False, path_type=Path), help="Directory to write.")
 @option("--seed", type=int, default=0)
 @option("--workers", type=click.IntRange(min=1), default=1, help="Processes that verify and select.")
-@option("--quick", is_flag=True, help="A tenth of the training: everything works, nothing is learnt.")
+@option("--quick", is_flag=True, help="Seconds of training: everything works, nothing is learnt.")
 @output_options
 def command(out: Path, seed: int, workers: int, quick: bool, as_json: bool, quiet: bool) -> None:
     """Run the whole RFT loop on built-in problems with a tiny model: no key, no network, no GPU.
@@ -49,6 +49,7 @@ def command(out: Path, seed: int, workers: int, quick: bool, as_json: bool, quie
         raise MissingExtraError("train", needed_for="datagen demo") from error
     from datagen.recipes.miniature import MiniatureConfig, quick_config
 
+    silence_transformers()
     config = quick_config(seed) if quick else MiniatureConfig(seed=seed)
     with progress(quiet=quiet) as report:
         result = run_demo(config, out, workers=workers, report=report)
@@ -75,24 +76,22 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
         done(write_problems(gold_file, gold_problems(config)))
     with timed("held-out problems, other numbers", "problems") as done:
         done(write_problems(held_out_file, held_out_problems(config)))
-    with timed("base: arithmetic and format, on other families of problems", "examples") as done:
+    with timed("base, on other families of problems", "examples") as done:
         done(train_base(config, out, report=report))
-    with timed("VFT: the base learns the gold paths, one a problem", "examples") as done:
+    with timed("VFT, on gold paths alone", "examples") as done:
         done(fine_tune(config, out, "vft", gold_examples(_problems(gold_file)), report=report))
     for name, keep in (("rft", False), ("rft-unfiltered", True)):
-        what = (
-            "the same replies, false equations kept" if keep else f"RFT data: {config.k} samples each, verify, select"
-        )
+        what = "the same, false equations kept" if keep else f"RFT data, {config.k} samples a problem"
         with timed(what, "candidates") as done:
             job = _job(config, out, name, model="vft", problems=gold_file, k=config.k, workers=workers)
             manifest = run_rft(job, RftOptions(keep=Filter(keep_false_equations=keep)), report=report)
             done(int(manifest["counts"]["candidates"]))
-        with timed(f"{MODELS[f'{name}-model']}: the base learns gold and selected paths", "examples") as done:
+        with timed(f"{MODELS[f'{name}-model']}, on gold and selected paths", "examples") as done:
             examples = training_examples(str(out / name), method="rft")
             done(fine_tune(config, out, f"{name}-model", examples, report=report))
     accuracy: dict[str, dict[str, Any]] = {}  # Any: JSON
     for name, label in MODELS.items():
-        with timed(f"solve the held-out problems: {label}", "candidates") as done:
+        with timed(f"held-out problems, {label}", "candidates") as done:
             accuracy[label] = measure(config, out, name, held_out_file, workers=workers, report=report)
             done(accuracy[label]["n"] * (1 + config.pass_k))
     add_differences(accuracy, seed=config.seed)
@@ -275,11 +274,11 @@ def show(result: dict[str, Any]) -> None:  # Any: JSON
     for label, of in result["accuracy"].items():
         low, high = (100 * end for end in of["interval"])
         gain_low, gain_high = (100 * end for end in of["gain_interval"])
-        greedy = f"{100 * of['accuracy']:.1f} % ({low:.1f} to {high:.1f})"
+        greedy = f"{100 * of['accuracy']:.1f} ({low:.1f} to {high:.1f})"
         gain = "" if label == "VFT" else f"{100 * of['gain_over_vft']:+.1f} ({gain_low:+.1f} to {gain_high:+.1f})"
-        rows.append((label, f"{of['n']:,}", greedy, f"{100 * of['pass_at_k']:.1f} %", gain))
+        rows.append((label, f"{of['n']:,}", greedy, f"{100 * of['pass_at_k']:.1f}", gain))
     pass_k = result["accuracy"]["VFT"]["pass_k"]
-    header = ("", "n", "greedy accuracy (95 %)", f"pass@{pass_k}", "points over VFT (95 %)")
+    header = ("", "n", "greedy, % (95 % CI)", f"pass@{pass_k}", "points over VFT (CI)")
     table("held-out problems", header, rows)
     click.echo()
     for name, path in result["out"].items():

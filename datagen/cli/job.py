@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from datagen.cli.options import command_line
+from datagen.cli.show import silence_transformers
 
 if TYPE_CHECKING:  # imported late at run time, to keep --help quick
     from datagen.runs.replies import Job
@@ -23,6 +24,8 @@ def job_from(options: Options, *, default_k: int) -> "Job":
     generator = None
     if options["model"] is not None:
         in_process = options["backend"] != "openai"
+        if options["backend"] == "transformers" and not options["dry_run"]:
+            silence_transformers()
         api: Api = options["api"] or ("completions" if in_process else "chat")
         generator = Generator(
             model=options["model"],

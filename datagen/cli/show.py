@@ -74,6 +74,15 @@ def _bars() -> Iterator[Report]:
         yield report
 
 
+def silence_transformers() -> None:
+    """Keep the library's own progress bars off the terminal: ours say more."""
+    try:
+        from transformers.utils import logging
+    except ModuleNotFoundError:
+        return  # who needs it will say so, with the remedy
+    logging.disable_progress_bar()
+
+
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """A small table on stdout; numbers to the right."""
     from rich.box import SIMPLE

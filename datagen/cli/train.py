@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from datagen.cli.options import config_option, option, output_options
-from datagen.cli.show import emit, progress
+from datagen.cli.show import emit, progress, silence_transformers
 
 
 @click.command("train")
@@ -49,6 +49,7 @@ def command(method: str, data: str, **options: Any) -> None:  # Any: click's par
     from datagen.progress import Step
 
     examples = training_examples(data, method=method, train_prompt=options["train_prompt"])
+    silence_transformers()
     loaded = load_model(options["model"])
     config = VftConfig(
         epochs=options["epochs"],

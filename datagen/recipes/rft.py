@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from datagen import __version__
 from datagen.annotate import Group, annotated, in_tasks
 from datagen.equations.find import find_equations
 from datagen.parallel import ordered_map
@@ -81,7 +82,7 @@ def _rft_part(task: list[Group], *, provenance: Provenance, options: RftOptions)
     for problem, replies in task:
         candidates = list(annotated(problem, islice(replies, options.k), provenance=provenance))
         kept = selected(candidates, options=options)
-        gold = gold_example(problem, prompt=prompt, provenance=provenance)
+        gold = gold_example(problem, prompt=prompt, stage=provenance.stage)
         if gold is not None and options.with_gold:
             examples.append(gold)
             n_gold += 1
@@ -108,12 +109,12 @@ def selected(candidates: Sequence[Candidate], *, options: RftOptions) -> list[Ca
     return [correct[path.position] for path in select_paths(paths, dedup=options.dedup)]
 
 
-def gold_example(problem: Problem, *, prompt: PromptTemplate, provenance: Provenance) -> Example | None:
+def gold_example(problem: Problem, *, prompt: PromptTemplate, stage: str) -> Example | None:
     """The dataset's own path; None if the problem has none."""
     if problem.rationale is None:
         return None
     source = Provenance(
-        stage=provenance.stage,
+        stage=stage,
         model=None,
         endpoint=None,
         prompt_id=prompt.id,
@@ -123,7 +124,7 @@ def gold_example(problem: Problem, *, prompt: PromptTemplate, provenance: Proven
         sample=None,
         reply_key=None,
         parents=(problem.id,),
-        package_version=provenance.package_version,
+        package_version=__version__,
     )
     return Example(
         prompt=prompt.render_text(question=question_text(problem)),

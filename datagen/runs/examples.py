@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from datagen import __version__
 from datagen.readers.read import DatasetSpec
 from datagen.recipes.rft import gold_example
 from datagen.runs.replies import load_problems
@@ -11,7 +10,6 @@ from datagen_prompts.template import load_prompt
 from datagen_schemas.errors import DataError
 from datagen_schemas.example import Example
 from datagen_schemas.problem import Problem
-from datagen_schemas.provenance import Provenance
 
 
 def training_examples(data: str, *, method: str, train_prompt: str = "plain") -> list[Example]:
@@ -42,18 +40,5 @@ def training_examples(data: str, *, method: str, train_prompt: str = "plain") ->
 def gold_examples(problems: list[Problem], *, train_prompt: str = "plain") -> list[Example]:
     """The datasets' own solutions as training examples; problems without one are left out."""
     prompt = load_prompt(train_prompt, fields=("question",))
-    source = Provenance(
-        stage="gold",
-        model=None,
-        endpoint=None,
-        prompt_id=prompt.id,
-        prompt_sha256=prompt.sha256,
-        sampling=None,
-        seed=None,
-        sample=None,
-        reply_key=None,
-        parents=(),
-        package_version=__version__,
-    )
-    made = (gold_example(problem, prompt=prompt, provenance=source) for problem in problems)
+    made = (gold_example(problem, prompt=prompt, stage="gold") for problem in problems)
     return [example for example in made if example is not None]

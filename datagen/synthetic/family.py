@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from datagen.synthetic.words import draw_words
 
-MAX_NUMBER = 120
+MAX_NUMBER = 90
 """No number in a question, a solution or an answer is larger, so that each can be one token of a tiny model."""
 
 _MIN_NUMBER = 2  # Without 0 and 1, a noun after a number is always in the plural and no step is idle.

@@ -276,17 +276,17 @@ THREE_STEPS = (
             "How many {x} do the three friends have together?",
         ),
         plans=(
-            ("{B} has [u=a*k] {x}.", "{C} has [v=a*j] {x}.", "Together they have [t=a+u+v] {x}."),
-            (
-                "{A} and {B} together have [g=k+1] times as many {x} as {A}.",
-                "All three have [n=g+j] times as many {x} as {A}.",
-                "Together they have [t=a*n] {x}.",
-            ),
             (
                 "{B} and {C} together have [n=k+j] times as many {x} as {A}.",
                 "That makes [u=a*n] {x}.",
                 "Together they have [t=a+u] {x}.",
             ),
+            (
+                "{A} and {B} together have [g=k+1] times as many {x} as {A}.",
+                "All three have [n=g+j] times as many {x} as {A}.",
+                "Together they have [t=a*n] {x}.",
+            ),
+            ("{B} has [u=a*k] {x}.", "{C} has [v=a*j] {x}.", "Together they have [t=a+u+v] {x}."),
         ),
     ),
 )

@@ -1,0 +1,1 @@
+"""Trainers, losses, collators and metrics for the datasets that datagen makes."""

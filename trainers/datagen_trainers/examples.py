@@ -1,0 +1,95 @@
+"""Examples as token ids: what is read, what is learnt, and which examples share a batch."""
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from datagen_schemas.errors import DataError
+from datagen_schemas.example import Example
+
+IGNORED = -100  # the label of a token that is read and not learnt
+
+
+class Encoded(NamedTuple):
+    """Token ids of one example; `labels` are the ids themselves, or IGNORED. The model shifts them."""
+
+    input_ids: list[int]
+    labels: list[int]
+
+
+class EncodedExamples(NamedTuple):
+    """Examples that fit, and how many did not."""
+
+    encoded: list[Encoded]
+    n_too_long: int
+
+
+def encode(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> Encoded:
+    """Prompt, completion and end-of-sequence token, of which the last two are learnt.
+
+    Prompt and completion are tokenised apart: no token straddles their border, so the model is asked at training
+    exactly what it is asked when it generates. A token that opens texts (BOS) comes first if the tokenizer adds one.
+    """
+    end = tokenizer.eos_token_id
+    if not isinstance(end, int):
+        raise DataError(
+            f"tokenizer {tokenizer.name_or_path}: no end-of-sequence token. Set eos_token before training."
+        )
+    read = prompt_ids(prompt, tokenizer)
+    # The end is learnt too, and is marked here, before padding: where pad and end are the same token, masking the
+    # padding afterwards would mask the end with it.
+    learnt = [*tokenizer(completion, add_special_tokens=False)["input_ids"], end]
+    return Encoded([*read, *learnt], [IGNORED] * len(read) + learnt)
+
+
+def prompt_ids(prompt: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Ids of the text that the model continues: with the tokenizer's opening token, without a closing one."""
+    ids = list(tokenizer(prompt)["input_ids"])
+    if ids and ids[-1] == tokenizer.eos_token_id and not prompt.endswith(str(tokenizer.eos_token)):
+        ids.pop()
+    return ids
+
+
+def encode_examples(
+    examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase, *, max_length: int
+) -> EncodedExamples:
+    """Token ids of every example of at most `max_length` tokens; a longer one is left out and counted, never cut."""
+    encoded = [encode(example.prompt, example.completion, tokenizer) for example in examples]
+    fitting = [item for item in encoded if len(item.input_ids) <= max_length]
+    return EncodedExamples(fitting, len(encoded) - len(fitting))
+
+
+def batch_schedule(lengths: Sequence[int], *, batch_size: int, epochs: int, seed: int) -> list[list[int]]:
+    """Every batch of a training run as indices of its examples: each example once per epoch.
+
+    Within a window of 32 batches of the shuffled order, examples of similar length share a batch, which saves most of
+    the padding; the batches are then shuffled again. Known from the start, so resuming at batch n is skipping n.
+    """
+    rng = random.Random(seed)
+    schedule: list[list[int]] = []
+    window = 32 * batch_size
+    for _ in range(epochs):
+        order = list(range(len(lengths)))
+        rng.shuffle(order)
+        alike = [
+            i for at in range(0, len(order), window) for i in sorted(order[at : at + window], key=lengths.__getitem__)
+        ]
+        batches = [alike[at : at + batch_size] for at in range(0, len(alike), batch_size)]
+        rng.shuffle(batches)
+        schedule += batches
+    return schedule
+
+
+def pad(batch: Sequence[Encoded], *, pad_id: int) -> dict[str, Tensor]:
+    """Right-padded `input_ids`, `attention_mask` and `labels`, each (batch, longest), int64; padding is not learnt."""
+    longest = max(len(item.input_ids) for item in batch)
+    gaps = [longest - len(item.input_ids) for item in batch]
+    return {
+        "input_ids": torch.tensor([item.input_ids + [pad_id] * gap for item, gap in zip(batch, gaps, strict=True)]),
+        "attention_mask": torch.tensor([[1] * (longest - gap) + [0] * gap for gap in gaps]),
+        "labels": torch.tensor([item.labels + [IGNORED] * gap for item, gap in zip(batch, gaps, strict=True)]),
+    }
