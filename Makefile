@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 OUT ?= runs/demo
 
-.PHONY: help setup demo test check train clean
+.PHONY: help setup demo test check clean
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 

@@ -9,6 +9,7 @@ here as it stands in the paper. Both get the paths with their equation lists; bo
 import argparse
 import time
 from collections.abc import Callable
+from itertools import chain
 
 import editdistance
 from made_candidates import candidates, gsm8k
@@ -16,6 +17,8 @@ from made_candidates import candidates, gsm8k
 from datagen.equations.find import find_equations
 from datagen.parallel import ordered_map
 from datagen.select.paths import Path, select_paths
+
+PROBLEMS_PER_TASK = 25
 
 
 def published_loop(paths: list[Path]) -> list[int]:
@@ -35,9 +38,9 @@ def published_loop(paths: list[Path]) -> list[int]:
     return selected
 
 
-def ours(paths: list[Path]) -> list[int]:
-    """The indices that `select_paths` keeps."""
-    return [chosen.position for chosen in select_paths(paths)]
+def ours(groups: list[list[Path]]) -> list[list[int]]:
+    """The indices that `select_paths` keeps, for each problem."""
+    return [[chosen.position for chosen in select_paths(paths)] for paths in groups]
 
 
 def timed(run: Callable[[], list[list[int]]]) -> tuple[float, list[list[int]]]:
@@ -59,10 +62,10 @@ def main() -> None:
         # Without annotations the published loop sees one empty list in all paths, and keeps one of them; we do not.
         for problem in [p for p in gsm8k() if "<<" in (p.rationale or "")][: arguments.problems]
     ]
-    list(ordered_map(ours, groups[:4], workers=2))  # start-up of the workers' code is not selection
+    tasks = [groups[at : at + PROBLEMS_PER_TASK] for at in range(0, len(groups), PROBLEMS_PER_TASK)]
     reference_s, reference = timed(lambda: [published_loop(paths) for paths in groups])
-    one_core_s, one_core = timed(lambda: [ours(paths) for paths in groups])
-    two_cores_s, two_cores = timed(lambda: list(ordered_map(ours, groups, workers=2)))
+    one_core_s, one_core = timed(lambda: ours(groups))
+    two_cores_s, two_cores = timed(lambda: list(chain.from_iterable(ordered_map(ours, tasks, workers=2))))
     distinct = sum(map(len, reference)) / len(groups)
     print(f"{len(groups)} problems x {arguments.candidates} candidates, {distinct:.1f} distinct paths a problem")
     print(f"published loop       {reference_s:8.2f} s   1.0x")

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +19,13 @@ if TYPE_CHECKING:  # imported late at run time, to keep --help quick
     from datagen_schemas.example import Example
     from datagen_schemas.problem import Problem
 
-MODELS = {"vft": "VFT", "rft-model": "RFT", "rft-unfiltered-model": "RFT, unfiltered"}
+# RFT sees more examples in as many epochs, so it takes more updates; the second VFT has as many of them as RFT.
+MODELS = {
+    "vft": "VFT",
+    "vft-longer": "VFT, RFT's updates",
+    "rft-model": "RFT",
+    "rft-unfiltered-model": "RFT, unfiltered",
+}
 
 
 class StageTime(NamedTuple):
@@ -78,22 +85,30 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
         done(write_problems(held_out_file, held_out_problems(config)))
     with timed("base, on other families of problems", "examples") as done:
         done(train_base(config, out, report=report))
-    with timed("VFT, on gold paths alone", "examples") as done:
-        done(fine_tune(config, out, "vft", gold_examples(_problems(gold_file)), report=report))
+    gold = gold_examples(_problems(gold_file))
+    epochs = config.fine_tuning.epochs
+    updates: dict[str, int] = {}
+
+    def tune(name: str, examples: "list[Example]", *, epochs: int = epochs) -> None:
+        with timed(f"train {MODELS[name]}", "examples") as done:
+            updates[name] = fine_tune(config, out, name, examples, epochs=epochs, report=report)
+            done(len(examples))
+
+    tune("vft", gold)
     for name, keep in (("rft", False), ("rft-unfiltered", True)):
         what = "the same, false equations kept" if keep else f"RFT data, {config.k} samples a problem"
         with timed(what, "candidates") as done:
             job = _job(config, out, name, model="vft", problems=gold_file, k=config.k, workers=workers)
             manifest = run_rft(job, RftOptions(keep=Filter(keep_false_equations=keep)), report=report)
             done(int(manifest["counts"]["candidates"]))
-        with timed(f"{MODELS[f'{name}-model']}, on gold and selected paths", "examples") as done:
-            examples = training_examples(str(out / name), method="rft")
-            done(fine_tune(config, out, f"{name}-model", examples, report=report))
+        tune(f"{name}-model", training_examples(str(out / name), method="rft"))
+    tune("vft-longer", gold, epochs=round(epochs * updates["rft-model"] / updates["vft"]))
     accuracy: dict[str, dict[str, Any]] = {}  # Any: JSON
     for name, label in MODELS.items():
         with timed(f"held-out problems, {label}", "candidates") as done:
             accuracy[label] = measure(config, out, name, held_out_file, workers=workers, report=report)
-            done(accuracy[label]["n"] * (1 + config.pass_k))
+            accuracy[label]["updates"] = updates[name]
+            done(config.n_held_out + config.n_pass * config.pass_k)
     add_differences(accuracy, seed=config.seed)
     return {
         "seed": config.seed,
@@ -128,8 +143,10 @@ def train_base(config: "MiniatureConfig", out: Path, *, report: "Report") -> int
     ).n_examples
 
 
-def fine_tune(config: "MiniatureConfig", out: Path, name: str, examples: "list[Example]", *, report: "Report") -> int:
-    """Train a copy of the base on examples; returns how many it learnt from."""
+def fine_tune(
+    config: "MiniatureConfig", out: Path, name: str, examples: "list[Example]", *, epochs: int, report: "Report"
+) -> int:
+    """Train a copy of the base on examples; returns the number of updates."""
     from datagen_trainers.load import load_model
     from datagen_trainers.vft import train
 
@@ -138,10 +155,10 @@ def fine_tune(config: "MiniatureConfig", out: Path, name: str, examples: "list[E
         examples,
         model=base.model,
         tokenizer=base.tokenizer,
-        config=_vft_config(config, config.fine_tuning),
+        config=_vft_config(config, replace(config.fine_tuning, epochs=epochs)),
         out=out / name,
         on_progress=_shown(f"train {name}", report),
-    ).n_examples
+    ).steps
 
 
 def measure(
@@ -157,6 +174,7 @@ def measure(
     sampled_job = _job(
         config, out, f"eval/{name}-sampled", model=name, problems=problems, k=config.pass_k, workers=workers
     )
+    sampled_job = replace(sampled_job, dataset=replace(sampled_job.dataset, limit=config.n_pass))
     greedy = run_sample(greedy_job, report=report)
     sampled = run_sample(sampled_job, report=report)
     passed = {point["k"]: point["pass"] for point in sampled["statistics"]["pass_at_k"]}
@@ -274,12 +292,14 @@ def show(result: dict[str, Any]) -> None:  # Any: JSON
     for label, of in result["accuracy"].items():
         low, high = (100 * end for end in of["interval"])
         gain_low, gain_high = (100 * end for end in of["gain_interval"])
-        greedy = f"{100 * of['accuracy']:.1f} ({low:.1f} to {high:.1f})"
-        gain = "" if label == "VFT" else f"{100 * of['gain_over_vft']:+.1f} ({gain_low:+.1f} to {gain_high:+.1f})"
-        rows.append((label, f"{of['n']:,}", greedy, f"{100 * of['pass_at_k']:.1f}", gain))
-    pass_k = result["accuracy"]["VFT"]["pass_k"]
-    header = ("", "n", "greedy, % (95 % CI)", f"pass@{pass_k}", "points over VFT (CI)")
-    table("held-out problems", header, rows)
+        gain = (
+            ("", "") if label == "VFT" else (f"{100 * of['gain_over_vft']:+.1f}", f"{gain_low:+.1f}, {gain_high:+.1f}")
+        )
+        solved = (f"{100 * of['accuracy']:.1f}", f"{low:.1f}, {high:.1f}", f"{100 * of['pass_at_k']:.1f}")
+        rows.append((label, f"{of['updates']:,}", *solved, *gain))
+    pass_k, n = (result["accuracy"]["VFT"][name] for name in ("pass_k", "n"))
+    header = ("", "updates", "greedy %", "95 % CI", f"pass@{pass_k}", "over VFT", "95 % CI")
+    table(f"{n:,} held-out problems", header, rows)
     click.echo()
     for name, path in result["out"].items():
         click.echo(f"{name}: {path}")

@@ -1,5 +1,6 @@
 """What a command shows: progress on stderr, results on stdout."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +16,6 @@ UPDATES_PER_S = 8
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Report]:
     """One bar a stage on stderr: rate, time left, tokens and money. On a pipe, a line a stage."""
-    import sys
-
     if quiet:
         yield silent
     elif not sys.stderr.isatty():
@@ -91,10 +90,10 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> N
 
     made = Table(title=title, title_justify="left", box=SIMPLE, show_edge=False, pad_edge=False)
     for i, name in enumerate(header):
-        made.add_column(name, justify="left" if i == 0 else "right")
+        made.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
         made.add_row(*row)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 200)  # a file or pipe has no edge to wrap at
     console.print(made, markup=False)
 
 

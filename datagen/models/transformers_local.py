@@ -101,7 +101,7 @@ class TransformersLocal:
         except (OSError, ValueError) as error:
             reason = str(error).strip().split("\n")[0]
             raise DataError(f"model {path}: {reason} Name the folder or the Hub id of a model.") from error
-        self._model = model.to(device).eval()
+        self._model: Any = model.to(device).eval()  # Any: as above
         self._batch_size = batch_size or (256 if self._model.num_parameters() < _SMALL else 32)
         self._ends = _end_tokens(self._model, self._tokenizer)
         self._inbox: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()

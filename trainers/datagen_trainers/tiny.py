@@ -104,7 +104,7 @@ def build_model(
 def _write_numbers(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
     """Let the embeddings of the numbers start with their digits and their size in them.
 
-    From random embeddings sums are learnt pair by pair; from these, digit by digit, which takes a tenth of the steps.
+    From random embeddings sums are learnt pair by pair; from these also digit by digit, in fewer steps.
     They are ordinary weights afterwards, trained as all others.
     """
     largest = max(int(token) for token in tokenizer.get_vocab() if token.isdigit())

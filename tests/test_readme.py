@@ -1,0 +1,95 @@
+"""The README is run: every block of commands, from top to bottom, as a reader would; and its output is compared."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+TWO_COMMANDS = "make demo\nmake test\n"
+DATA = Path(os.environ.get("DATAGEN_TEST_DATA", ROOT.parent / "shared" / "data"))
+CLONED = "grade-school-math/grade_school_math/data"  # where the README says GSM8K's files are
+SERVER = "http://localhost:8000/v1"
+
+pytestmark = [
+    pytest.mark.xdist_group("readme"),
+    pytest.mark.timeout(1500),
+    pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason="needs GSM8K's files in DATAGEN_TEST_DATA"),
+]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A chat server on loopback, in a process of its own."""
+    command = [sys.executable, str(ROOT / "tests" / "servers" / "chat_server.py"), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        process.terminate()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader's working folder: GSM8K's files are where the README says that a clone puts them."""
+    made = tmp_path_factory.mktemp("readme")
+    (made / CLONED).parent.mkdir(parents=True)
+    (made / CLONED).symlink_to((DATA / "gsm8k").resolve())
+    return made
+
+
+def bash(block: str, cwd: Path) -> str:
+    """Standard output of a block that must succeed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "DATAGEN_HOME": str(cwd / "home"), "COLUMNS": "100"}
+    command = ["bash", "-euo", "pipefail", "-c", block]
+    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_two_commands_come_first() -> None:
+    assert BLOCKS[0] == TWO_COMMANDS
+
+
+def test_make_demo_runs_the_whole_loop(folder: Path) -> None:
+    """`make test`, the other one of the two, is what runs this."""
+    printed = bash(f"make -C {ROOT} demo OUT={folder}/runs/demo", folder)
+    for words in ("VFT", "RFT", "greedy %", "pass@8", "distinct paths selected", "s in all"):
+        assert words in printed
+    assert (folder / "runs" / "demo" / "rft" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("i", range(1, len(BLOCKS)))
+def test_every_other_block_works(i: int, folder: Path, server: str) -> None:
+    block = BLOCKS[i]
+    assert "make " not in block
+    printed = bash(block.replace(SERVER, server), folder)
+    shown = re.search(re.escape(f"```sh\n{block}```") + r"\n\n```text\n(.*?)```", README, re.DOTALL)
+    if shown is not None:
+        assert without_layout(printed) == without_layout(shown[1])
+
+
+def without_layout(text: str) -> list[str]:
+    """Lines without trailing white space and empty lines."""
+    return [line.rstrip() for line in text.splitlines() if line.strip()]
+
+
+def test_every_command_is_in_the_table() -> None:
+    from datagen.cli.main import COMMANDS
+
+    for name in COMMANDS:
+        assert f"| `datagen {name}" in README, name
+
+
+def test_every_folder_of_the_tree_exists() -> None:
+    tree = README.split("## The tree", 1)[1].split("```", 2)[1]
+    folders = re.findall(r"^(\S+/)", tree, re.MULTILINE)
+    assert len(folders) > 10
+    for name in folders:
+        assert (ROOT / name).is_dir(), name
