@@ -197,7 +197,7 @@ class Statistics:
 
     def solve_rates(self) -> dict[str, int]:
         """Problems per class of solve rate."""
-        histogram = dict.fromkeys(SOLVE_RATE_BINS, 0)
+        histogram: dict[str, int] = dict.fromkeys(SOLVE_RATE_BINS, 0)
         for (n, correct), times in self._counts.items():
             if n:
                 histogram[solve_rate_bin(n, correct)] += times
