@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from datagen.models.prompt_tokens import prompt_tokens
 from datagen.requests.failure import RequestFailed
 from datagen.requests.request import Reply, Request
 from datagen_schemas.errors import DataError, MissingExtraError
@@ -138,7 +139,7 @@ class TransformersLocal:
             for item in self._take(waiting):
                 try:
                     batch.append((item, self._read(item.request)))
-                except RequestFailed as error:
+                except Exception as error:  # a chat template raises what it likes; only its own caller fails
                     item.resolve(error)
             try:
                 answers = self._generate([prompt for _, prompt in batch])
@@ -177,21 +178,8 @@ class TransformersLocal:
         Raises:
             RequestFailed: nothing to continue, or no room to continue it.
         """
-        if request.api == "chat" and self._tokenizer.chat_template:
-            turns = [{"role": turn.role, "content": turn.content} for turn in request.turns]
-            encoded = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
-            ids = list(encoded["input_ids"])
-        else:
-            # Without a template the turns are one text to continue, as the prompt templates write it.
-            ids = list(self._tokenizer("\n\n".join(turn.content for turn in request.turns))["input_ids"])
-            if ids and ids[-1] == self._tokenizer.eos_token_id:
-                ids.pop()
-        if not ids:
-            raise RequestFailed("refused", "the prompt is empty", retryable=False)
         context = getattr(self._model.config.get_text_config(), "max_position_embeddings", None)
-        if context is not None and len(ids) >= context:
-            message = f"the prompt has {len(ids)} tokens and the model's context {context}"
-            raise RequestFailed("refused", message, retryable=False)
+        ids = prompt_tokens(request, self._tokenizer, context=context)
         room = request.sampling.max_tokens if context is None else min(request.sampling.max_tokens, context - len(ids))
         return _Prompt(request, ids, self._tokenizer.decode(ids, skip_special_tokens=True), room)
 

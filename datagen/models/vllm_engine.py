@@ -12,6 +12,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from datagen.models.prompt_tokens import prompt_tokens
 from datagen.requests.failure import RequestFailed
 from datagen.requests.limits import SAMPLES_PER_CALL
 from datagen.requests.request import Reply, Request
@@ -80,7 +81,7 @@ class VllmEngine:
         """
         if self._engine is None:
             self._start()  # no await: calls that arrive together share one engine
-        prompt = self._prompt_tokens(request)
+        prompt = prompt_tokens(request, self._tokenizer, context=self._engine.model_config.max_model_len)
         # Counted once a call, as servers do, and shared out so that the sum over the replies is right.
         share, rest = divmod(len(prompt), len(request.samples))
         outcomes = await asyncio.gather(
@@ -146,29 +147,6 @@ class VllmEngine:
             raise DataError(
                 f"model {self._path}: {reason}. Name the folder or the Hub id of a model that vLLM can run here."
             ) from error
-
-    def _prompt_tokens(self, request: Request) -> list[int]:
-        """The request's prompt in tokens.
-
-        Raises:
-            RequestFailed: nothing to continue, or no room to continue it.
-        """
-        if request.api == "chat" and self._tokenizer.chat_template:
-            turns = [{"role": turn.role, "content": turn.content} for turn in request.turns]
-            encoded = self._tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
-            ids = list(encoded["input_ids"])
-        else:
-            # Without a template the turns are one text to continue, as the prompt templates write it.
-            ids = list(self._tokenizer("\n\n".join(turn.content for turn in request.turns))["input_ids"])
-            if ids and ids[-1] == self._tokenizer.eos_token_id:
-                ids.pop()
-        if not ids:
-            raise RequestFailed("refused", "the prompt is empty", retryable=False)
-        context = self._engine.model_config.max_model_len
-        if len(ids) >= context:
-            message = f"the prompt has {len(ids)} tokens and the model's context {context}"
-            raise RequestFailed("refused", message, retryable=False)
-        return ids
 
     async def _draw(self, request: Request, sample: int, prompt: list[int], prompt_tokens: int) -> Reply:
         """One sample.

@@ -100,8 +100,8 @@ def test_a_run_cut_in_the_middle_goes_on_and_gives_the_same_bytes(place: Place, 
     resumed = parsed(place.run("-k", str(K), "--out", "cut", "--json"))
     assert {**resumed, "out": 0, "seconds": 0, "ledger": 0} == {**whole, "out": 0, "seconds": 0, "ledger": 0}
     assert place.data("cut") == place.data("whole")
-    # At most what was in flight is asked twice: 4 calls of 2 samples.
-    assert place.samples_served() <= served + K * N_PROBLEMS + 8
+    # Asked twice is what was in flight (4 calls of 2 samples) or not yet on disk, and not what was served before.
+    assert place.samples_served() - served - K * N_PROBLEMS < K * N_PROBLEMS // 6
 
 
 def test_failed_rows_are_named_and_counted_and_only_they_are_asked_again(place: Place) -> None:

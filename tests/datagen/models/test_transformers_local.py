@@ -258,3 +258,14 @@ def test_running_out_of_memory_halves_the_batch(folder: Path) -> None:
 
     requests = [request(prompt, samples=4, temperature=1.0, max_tokens=5) for prompt in PROMPTS]
     assert asyncio.run(ask()) == answers(folder, requests)
+
+
+def test_a_chat_template_that_refuses_fails_its_caller_instead_of_waiting_for_ever(
+    folder: Path, tmp_path: Path
+) -> None:
+    chat = PreTrainedTokenizerFast.from_pretrained(folder)
+    chat.chat_template = "{{ raise_exception('no chats here') }}"
+    LlamaForCausalLM.from_pretrained(folder).save_pretrained(tmp_path)
+    chat.save_pretrained(tmp_path)
+    with pytest.raises(RequestFailed, match="template refuses the prompt: no chats here"):
+        answers(tmp_path, [request("pens", api="chat")])
