@@ -81,6 +81,7 @@ class VllmEngine:
         """
         if self._engine is None:
             self._start()  # no await: calls that arrive together share one engine
+        assert self._engine is not None
         prompt = prompt_tokens(request, self._tokenizer, context=self._engine.model_config.max_model_len)
         # Counted once a call, as servers do, and shared out so that the sum over the replies is right.
         share, rest = divmod(len(prompt), len(request.samples))
