@@ -52,7 +52,7 @@ def write_problems(path: Path, questions: list[str]) -> None:
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     write_problems(tmp_path / "p.jsonl", [f"What is {i} + 1?" for i in range(N_PROBLEMS)])
-    command = [sys.executable, str(SCRIPT), "--port", "0", "--delay-s", "0.05"]
+    command = [sys.executable, str(SCRIPT), "--port", "0", "--delay-s", "0.1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield Place(tmp_path, f"http://127.0.0.1:{int(process.stdout.readline())}/v1")
@@ -101,7 +101,7 @@ def test_a_run_cut_in_the_middle_goes_on_and_gives_the_same_bytes(place: Place, 
     assert {**resumed, "out": 0, "seconds": 0, "ledger": 0} == {**whole, "out": 0, "seconds": 0, "ledger": 0}
     assert place.data("cut") == place.data("whole")
     # Asked twice is what was in flight (4 calls of 2 samples) or not yet on disk, and not what was served before.
-    assert place.samples_served() - served - K * N_PROBLEMS < K * N_PROBLEMS // 6
+    assert place.samples_served() - served - K * N_PROBLEMS < K * N_PROBLEMS // 3
 
 
 def test_failed_rows_are_named_and_counted_and_only_they_are_asked_again(place: Place) -> None:
