@@ -8,6 +8,7 @@ from datagen.answers.latex import LatexJudge
 from datagen.equations.find import find_equations
 from datagen.store.spill import Spilled
 from datagen_schemas.candidate import Candidate
+from datagen_schemas.corruption import Corruption
 from datagen_schemas.problem import Problem
 from datagen_schemas.provenance import Provenance
 
@@ -19,7 +20,13 @@ Group = tuple[Problem, Sequence[Spilled]]
 
 
 def annotate(
-    problem: Problem, response: str, *, sample: int, provenance: Provenance, latex: LatexJudge | None = None
+    problem: Problem,
+    response: str,
+    *,
+    sample: int,
+    provenance: Provenance,
+    latex: LatexJudge | None = None,
+    corruption: Corruption | None = None,
 ) -> Candidate:
     """What is known about one response to a problem.
 
@@ -29,6 +36,7 @@ def annotate(
         sample: index among the problem's candidates.
         provenance: where the response comes from.
         latex: decides answers that exact comparison cannot; without it they are 'unknown'.
+        corruption: what was done to the response; a corrupted one is wrong whatever answer it still shows.
     """
     checked = check_answer(response, problem.answer, choices=problem.choices, latex=latex)
     equations = find_equations(response)
@@ -37,13 +45,14 @@ def annotate(
         sample=sample,
         response=response,
         answer=checked.answer,
-        verdict=checked.verdict,
-        verdict_method=checked.method,
+        verdict=checked.verdict if corruption is None else "wrong",
+        verdict_method=checked.method if corruption is None else f"corrupted/{corruption.method}",
         equations=tuple(equation.normalised for equation in equations),
         # An equation that cannot be evaluated (holds is None) is no evidence against the path.
         equations_hold=all(equation.holds is not False for equation in equations),
         model=provenance.model,
         provenance=provenance,
+        corruption=corruption,
     )
 
 
@@ -59,7 +68,10 @@ def annotated(problem: Problem, replies: Iterable[Spilled], *, provenance: Prove
                 "parents": (problem.id,),
             }
         )
-        yield annotate(problem, reply.response, sample=i, provenance=source, latex=_latex_judge())
+        corruption = Corruption.model_validate(reply.corruption) if reply.corruption is not None else None
+        yield annotate(
+            problem, reply.response, sample=i, provenance=source, latex=_latex_judge(), corruption=corruption
+        )
 
 
 def in_tasks(

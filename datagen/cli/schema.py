@@ -10,6 +10,7 @@ NAMES = (
     "rating",
     "ranked-group",
     "alignment-group",
+    "preference",
     "example",
     "augmented",
     "provenance",

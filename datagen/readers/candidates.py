@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
+
+from pydantic import ValidationError
 
 from datagen.readers.dropped import BadRow, Dropped, bad_row_policy
 from datagen.readers.fields import Values, shown
 from datagen.readers.locate import locate
 from datagen.readers.rows import read_rows
 from datagen_schemas.candidate import Candidate
+from datagen_schemas.corruption import Corruption
 from datagen_schemas.errors import DataError
 from datagen_schemas.problem import Problem
 
-_NEEDED = frozenset({"problem_id", "sample", "response", "model", "verdict"})
+_NEEDED = frozenset({"problem_id", "sample", "response", "model", "verdict", "corruption"})
 _NOT_NEEDED = frozenset(Candidate.model_fields) - _NEEDED
 _VERDICTS = {"correct": True, "wrong": False}
 
@@ -29,6 +32,8 @@ class ForeignReply(NamedTuple):
     """The file's own verdict, if it has one; never ours."""
     source: str
     """The file's name."""
+    corruption: dict[str, Any] | None = None  # Any: JSON
+    """What `datagen corrupt` did to it."""
 
 
 class ProblemIndex:
@@ -139,7 +144,7 @@ def replies_of(row: Values, index: ProblemIndex, *, source: str) -> list[Foreign
     if not isinstance(model, str | None):
         raise BadRow("bad value", f"'model' is {shown(model)}")
     if isinstance(response, str):
-        return [ForeignReply(problem_id, sample, response, model, is_correct, source)]
+        return [ForeignReply(problem_id, sample, response, model, is_correct, source, _corruption(row))]
     if not isinstance(response, list) or not all(isinstance(text, str) for text in response):
         raise BadRow("not text", f"'response' is {shown(response)}")
     if not response:
@@ -184,6 +189,16 @@ def _sample(row: Values) -> int | None:
     if type(sample) is int and sample >= 0:
         return sample
     raise BadRow("bad value", f"'sample' is {shown(sample)}, not 0, 1, 2, ...")
+
+
+def _corruption(row: Values) -> dict[str, Any] | None:  # Any: JSON
+    found = row.get("corruption")
+    if found in (None, ""):
+        return None
+    try:
+        return Corruption.model_validate(found).model_dump(mode="json")
+    except ValidationError as error:
+        raise BadRow("bad value", f"'corruption' is {shown(found)}") from error
 
 
 def _own_verdict(row: Values) -> bool | None:

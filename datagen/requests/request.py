@@ -48,6 +48,7 @@ class Request:
     sampling: Sampling
     seed: int  # the job's seed
     samples: tuple[int, ...]
+    response_schema: str | None = None  # JSON Schema that the reply should follow, where the server can enforce it
 
     def reply_key(self, sample: int) -> str:
         """SHA-256 of canonical JSON of everything that changes the reply, and of nothing else."""
@@ -60,6 +61,10 @@ class Request:
             "seed": self.seed,
             "sample": sample,
         }
+        if (
+            self.response_schema is not None
+        ):  # left out otherwise: replies that were stored before it existed stay found
+            identity["response_schema"] = self.response_schema
         return hashlib.sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def sample_seed(self, sample: int) -> int:

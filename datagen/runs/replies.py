@@ -207,7 +207,15 @@ def _from_files(
     with closing(spill):
         for path in job.candidates:
             for reply in read_candidates(path, index, skip_bad=job.dataset.skip_bad, on_drop=drops):
-                source = Spilled(reply.response, reply.sample, reply.model, reply.source, None, reply.is_correct)
+                source = Spilled(
+                    reply.response,
+                    reply.sample,
+                    reply.model,
+                    reply.source,
+                    None,
+                    reply.is_correct,
+                    reply.corruption,
+                )
                 spill.add(position[reply.problem_id], source)
                 n += 1
                 if n % 10_000 == 0:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import orjson
 
@@ -18,6 +18,7 @@ class Spilled(NamedTuple):
     endpoint: str | None
     reply_key: str | None
     is_correct: bool | None  # the publisher's own verdict, where a file has one
+    corruption: dict[str, Any] | None = None  # what was done to it, as JSON; Any: JSON
 
 
 class ReplySpill:

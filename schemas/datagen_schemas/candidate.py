@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from datagen_schemas.corruption import Corruption
 from datagen_schemas.provenance import Provenance
 from datagen_schemas.record import Record
 
@@ -23,3 +24,6 @@ class Candidate(Record):
     equations_hold: bool = Field(description="False if at least one equation is arithmetically false.")
     model: str | None
     provenance: Provenance
+    corruption: Corruption | None = Field(
+        default=None, description="How it was corrupted; None for a model's own text."
+    )

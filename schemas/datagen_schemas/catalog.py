@@ -4,6 +4,7 @@ from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.augmented import Augmented
 from datagen_schemas.candidate import Candidate
 from datagen_schemas.example import Example
+from datagen_schemas.preference import Preference
 from datagen_schemas.problem import Problem
 from datagen_schemas.provenance import Provenance
 from datagen_schemas.rating import RankedGroup, Rating
@@ -15,6 +16,7 @@ RECORDS: dict[str, type[Record]] = {
     "rating": Rating,
     "ranked-group": RankedGroup,
     "alignment-group": AlignmentGroup,
+    "preference": Preference,
     "example": Example,
     "augmented": Augmented,
     "provenance": Provenance,

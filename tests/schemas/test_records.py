@@ -36,6 +36,19 @@ PROVENANCE = [
 ]
 
 
+CORRUPTION = [
+    text("method"),
+    text("kind"),
+    pa.field("alpha", pa.float64(), nullable=True),
+    pa.field("realised_alpha", pa.float64(), nullable=True),
+    pa.field("positions", pa.list_(pa.int64()), nullable=False),
+    text("where"),
+    text("before"),
+    text("after"),
+    text("parent"),
+]
+
+
 def test_schema_of_problem_is_frozen() -> None:
     assert arrow_schema(Problem) == pa.schema(
         [
@@ -64,6 +77,7 @@ def test_schema_of_candidate_is_frozen() -> None:
             pa.field("equations_hold", pa.bool_(), nullable=False),
             text("model", nullable=True),
             pa.field("provenance", pa.struct(PROVENANCE), nullable=False),
+            pa.field("corruption", pa.struct(CORRUPTION), nullable=True),
         ]
     )
 
