@@ -9,15 +9,15 @@ from datagen.cli.options import command_line
 from datagen.cli.show import silence_transformers
 
 if TYPE_CHECKING:  # imported late at run time, to keep --help quick
+    from datagen.requests.limits import Limits
     from datagen.runs.replies import Job
 
 Options = dict[str, Any]  # Any: click's parsed values
 
 
-def job_from(options: Options, *, default_k: int) -> "Job":
+def job_from(options: Options, *, default_k: int, needs_replies: bool = True) -> "Job":
     """A job from the values of the shared options; `default_k` samples a problem from a model, unless -k says else."""
     from datagen.readers.read import DatasetSpec
-    from datagen.requests.limits import Limits
     from datagen.requests.request import Api, Sampling
     from datagen.runs.replies import Generator, Job
 
@@ -40,18 +40,10 @@ def job_from(options: Options, *, default_k: int) -> "Job":
                 max_tokens=options["max_tokens"],
                 stop=options["stop"],
             ),
-            limits=Limits(
-                max_in_flight=options["max_in_flight"],
-                rpm=options["rpm"],
-                tpm=options["tpm"],
-                max_tries=options["max_tries"],
-                read_timeout_s=options["read_timeout_s"],
-                max_cost_usd=options["max_cost_usd"],
-                max_tokens_total=options["max_tokens_total"],
-            ),
+            limits=limits_from(options),
             samples_per_call=options["samples_per_call"],
         )
-    elif not options["candidates"]:
+    elif needs_replies and not options["candidates"]:
         raise click.UsageError("Name a model to ask (--model), or files of replies made elsewhere (--candidates).")
     return Job(
         dataset=DatasetSpec(
@@ -69,4 +61,20 @@ def job_from(options: Options, *, default_k: int) -> "Job":
         workers=options["workers"],
         overwrite=options["overwrite"],
         command=command_line(),
+        needs_replies=needs_replies,
+    )
+
+
+def limits_from(options: Options) -> "Limits":
+    """The limits of all calls of a command."""
+    from datagen.requests.limits import Limits
+
+    return Limits(
+        max_in_flight=options["max_in_flight"],
+        rpm=options["rpm"],
+        tpm=options["tpm"],
+        max_tries=options["max_tries"],
+        read_timeout_s=options["read_timeout_s"],
+        max_cost_usd=options["max_cost_usd"],
+        max_tokens_total=options["max_tokens_total"],
     )

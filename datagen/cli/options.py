@@ -57,27 +57,42 @@ def _column(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> di
     return dict((pair.split("=", 1)[0], pair.split("=", 1)[1]) for pair in pairs)
 
 
-dataset_options = stack(
-    option(
-        "--dataset",
-        required=True,
-        metavar="NAME|PATH",
-        help="gsm8k, svamp, aqua, ecqa, mathqa, math, openbookqa, hellaswag, synthetic[:N], a Hub id, or a local file "
-        "or folder (jsonl, json, csv, parquet, Arrow).",
-    ),
-    option("--split", help="Split to read; each dataset has its default."),
-    option("--limit", type=click.IntRange(min=1), help="Only the first N problems."),
-    option(
-        "--column", "columns", multiple=True, callback=_column, metavar="OUR=THEIRS", help="Column of another name."
-    ),
-    option(
-        "--format",
-        "row_format",
-        type=click.Choice(["gsm8k", "svamp", "aqua", "ecqa", "mathqa", "math", "openbookqa", "hellaswag", "generic"]),
-        help="Shape of a local file's rows; told from its columns if not given.",
-    ),
-    option("--skip-bad", is_flag=True, help="Drop bad rows, counted and listed in the manifest, instead of stopping."),
-)
+def dataset_options_with(*, default: str | None = None) -> Callable[[F], F]:
+    """What to read; --dataset is required unless it has a default."""
+    return stack(
+        option(
+            "--dataset",
+            required=default is None,
+            default=default,
+            metavar="NAME|PATH",
+            help="gsm8k, svamp, aqua, ecqa, mathqa, math, openbookqa, hellaswag, synthetic[:N], a Hub id, or a local "
+            "file or folder (jsonl, json, csv, parquet, Arrow).",
+        ),
+        option("--split", help="Split to read; each dataset has its default."),
+        option("--limit", type=click.IntRange(min=1), help="Only the first N problems."),
+        option(
+            "--column",
+            "columns",
+            multiple=True,
+            callback=_column,
+            metavar="OUR=THEIRS",
+            help="Column of another name.",
+        ),
+        option(
+            "--format",
+            "row_format",
+            type=click.Choice(
+                ["gsm8k", "svamp", "aqua", "ecqa", "mathqa", "math", "openbookqa", "hellaswag", "generic"]
+            ),
+            help="Shape of a local file's rows; told from its columns if not given.",
+        ),
+        option(
+            "--skip-bad", is_flag=True, help="Drop bad rows, counted and listed in the manifest, instead of stopping."
+        ),
+    )
+
+
+dataset_options = dataset_options_with()
 
 candidate_options = option(
     "--candidates",
@@ -86,27 +101,33 @@ candidate_options = option(
     help="Replies made elsewhere (repeatable): columns question or problem_id, response; merged in this order.",
 )
 
-model_options = stack(
-    option("--model", help="Model that generates: its name on the server, or a folder or Hub id in process."),
-    option("--base-url", metavar="URL", help="OpenAI-compatible server; its key is read from OPENAI_API_KEY."),
-    option(
-        "--backend",
-        type=click.Choice(["openai", "vllm", "transformers"]),
-        default="openai",
-        help="Over HTTP, or in this process.",
-    ),
-    option(
-        "--api",
-        type=click.Choice(["chat", "completions"]),
-        help="Chat messages, or text to continue (base models). [default: chat over HTTP, completions in process]",
-    ),
-    option("--prompt", metavar="NAME|FILE", help="Template. [default: solve for chat, plain for completions]"),
-    option("--temperature", type=click.FloatRange(min=0), default=0.7),
-    option("--top-p", type=click.FloatRange(min=0, max=1), default=1.0),
-    option("--max-tokens", type=click.IntRange(min=1), default=512, help="Length limit of one reply."),
-    option("--stop", multiple=True, metavar="TEXT", help="End a reply before this text (repeatable)."),
-    option("--samples-per-call", type=click.IntRange(min=1), help="Samples that one call asks for (n)."),
-)
+
+def model_options_with(*, temperature: float) -> Callable[[F], F]:
+    """Who generates, and how; the papers differ in the temperature."""
+    return stack(
+        option("--model", help="Model that generates: its name on the server, or a folder or Hub id in process."),
+        option("--base-url", metavar="URL", help="OpenAI-compatible server; its key is read from OPENAI_API_KEY."),
+        option(
+            "--backend",
+            type=click.Choice(["openai", "vllm", "transformers"]),
+            default="openai",
+            help="Over HTTP, or in this process.",
+        ),
+        option(
+            "--api",
+            type=click.Choice(["chat", "completions"]),
+            help="Chat messages, or text to continue (base models). [default: chat over HTTP, completions in process]",
+        ),
+        option("--prompt", metavar="NAME|FILE", help="Template. [default: solve for chat, plain for completions]"),
+        option("--temperature", type=click.FloatRange(min=0), default=temperature),
+        option("--top-p", type=click.FloatRange(min=0, max=1), default=1.0),
+        option("--max-tokens", type=click.IntRange(min=1), default=512, help="Length limit of one reply."),
+        option("--stop", multiple=True, metavar="TEXT", help="End a reply before this text (repeatable)."),
+        option("--samples-per-call", type=click.IntRange(min=1), help="Samples that one call asks for (n)."),
+    )
+
+
+model_options = model_options_with(temperature=0.7)  # RFT paper, section 3.3
 
 limit_options = stack(
     option("--max-in-flight", type=click.IntRange(min=1), default=64, help="Calls under way at once."),
@@ -118,13 +139,25 @@ limit_options = stack(
     option("--max-tokens-total", type=click.IntRange(min=1), help="Stop at this many tokens."),
 )
 
-run_options = stack(
-    option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="Directory to write."),
-    option("--overwrite", is_flag=True, help="Replace the run in --out."),
-    option("--seed", type=int, default=0),
-    option("--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="Processes."),
-    option("--as", "format", type=click.Choice(["arrow", "parquet"]), default="arrow", help="Files to write."),
-)
+
+def run_options_with(*, default_out: str | None = None) -> Callable[[F], F]:
+    """Where to write, and how; --out is required unless it has a default."""
+    return stack(
+        option(
+            "--out",
+            required=default_out is None,
+            default=default_out,
+            type=click.Path(file_okay=False, path_type=Path),
+            help="Directory to write.",
+        ),
+        option("--overwrite", is_flag=True, help="Replace the run in --out."),
+        option("--seed", type=int, default=0),
+        option("--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="Processes."),
+        option("--as", "format", type=click.Choice(["arrow", "parquet"]), default="arrow", help="Files to write."),
+    )
+
+
+run_options = run_options_with()
 
 config_option = option(
     "--config",

@@ -16,7 +16,7 @@ from datagen.requests.budget import Budget, Reservation
 from datagen.requests.call import Call, in_batches, restrict, split
 from datagen.requests.circuit import Circuit
 from datagen.requests.failure import FailedRow, RequestFailed
-from datagen.requests.ledger import Ledger, Prices, load_prices
+from datagen.requests.ledger import Ledger, load_prices
 from datagen.requests.limits import (
     Limits,
     TokenBucket,
@@ -69,7 +69,7 @@ def fetch_replies(
     *,
     limits: Limits,
     seed: int,
-    prices: Prices | None = None,
+    ledger: Ledger | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     total: int | None = None,
 ) -> Fetched:
@@ -84,7 +84,7 @@ def fetch_replies(
         store: read and written.
         limits: see Limits.
         seed: of the jitter in the back-off; nothing stored depends on it.
-        prices: price table; by default the one of `load_prices`.
+        ledger: where to book what is used; one that several jobs share makes their limits one limit.
         on_progress: called at most ten times a second, and at the end.
         total: number of samples, if known, for `on_progress`.
 
@@ -92,7 +92,7 @@ def fetch_replies(
         ServerError: the server cannot be reached, or refuses everything.
         StoreError: a reply could not be stored.
     """
-    ledger = Ledger(prices or load_prices())
+    ledger = ledger if ledger is not None else Ledger(load_prices())
     return asyncio.run(_Job(requests, backend, store, limits, seed, ledger, on_progress, total).run())
 
 
@@ -136,6 +136,7 @@ class _Job:
         self._asked = self._cached = self._stored = self._failed = self._skipped = 0
         self._endpoint = ""
         self._reported_at = 0.0
+        self._calls_before = ledger.calls
 
     async def run(self) -> Fetched:
         workers = [asyncio.create_task(self._work()) for _ in range(self._limits.max_in_flight)]
@@ -162,7 +163,7 @@ class _Job:
             _by_row(self._failures),
             self._budget.exhausted,
             self._ledger,
-            self._ledger.calls,
+            self._ledger.calls - self._calls_before,
             self._skipped,
         )
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +16,7 @@ from datagen.progress import Report, Step, silent
 from datagen.readers.candidates import ProblemIndex, read_candidates
 from datagen.readers.read import DatasetSpec, Dropped, read_problems
 from datagen.requests.fetch import Fetched, Progress, fetch_replies
+from datagen.requests.ledger import Ledger
 from datagen.requests.limits import Limits
 from datagen.requests.plan import Plan, plan_requests
 from datagen.requests.request import Api, Request, Sampling
@@ -97,10 +98,11 @@ class Job:
     overwrite: bool = False
     store: Path | None = None
     command: str = ""
+    needs_replies: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a job without replies."""
-        if not self.candidates and self.generator is None:
+        """Refuse a job without the replies that it needs."""
+        if self.needs_replies and not self.candidates and self.generator is None:
             raise DataError("no replies: name a model (--model) or files of replies made elsewhere (--candidates).")
 
     @property
@@ -180,10 +182,24 @@ class Replies(NamedTuple):
     fetched: Fetched | None
 
 
-def collect_replies(job: Job, problems: Sequence[Problem], run: RunDirectory, *, report: Report = silent) -> Replies:
+def collect_replies(
+    job: Job,
+    problems: Sequence[Problem],
+    run: RunDirectory,
+    *,
+    ledger: Ledger | None = None,
+    report: Report = silent,
+) -> Replies:
     """Read the candidate files, then bring what is missing from the model into the store.
 
     Replies from files come first, in the order of the files; then the sampled ones.
+
+    Args:
+        job: whose replies.
+        problems: what is to be answered.
+        run: for the files that this needs meanwhile.
+        ledger: where to book the calls, if other calls of the run count towards the same limits.
+        report: told how far it is.
     """
     drops = Drops()
     groups: list[Iterator[Sequence[Spilled]]] = []
@@ -191,8 +207,10 @@ def collect_replies(job: Job, problems: Sequence[Problem], run: RunDirectory, *,
     if job.candidates:
         groups.append(_from_files(job, problems, run, drops=drops, report=report))
     if job.generator is not None:
-        fetched = fetch(job, problems, report=report)
+        fetched = fetch(job, problems, ledger=ledger, report=report)
         groups.append(_from_store(job, problems))
+    if not groups:
+        groups.append(iter([()] * len(problems)))
     merged = (list(chain.from_iterable(parts)) for parts in zip(*groups, strict=True))
     return Replies(merged, drops, fetched)
 
@@ -230,7 +248,7 @@ def _from_store(job: Job, problems: Sequence[Problem]) -> Iterator[Sequence[Spil
         yield from stored_replies(job.generator.requests(problems, seed=job.seed), store)
 
 
-def fetch(job: Job, problems: Sequence[Problem], *, report: Report = silent) -> Fetched:
+def fetch(job: Job, problems: Sequence[Problem], *, ledger: Ledger | None = None, report: Report = silent) -> Fetched:
     """Ask the model for every sample that the store does not have yet."""
     generator = job.generator
     assert generator is not None
@@ -243,12 +261,6 @@ def fetch(job: Job, problems: Sequence[Problem], *, report: Report = silent) -> 
         samples_per_call=generator.samples_per_call,
     )
 
-    def show(progress: Progress) -> None:
-        cost = "" if progress.cost_usd is None else f" · ${progress.cost_usd:.4f}"
-        tokens = f"{progress.prompt_tokens + progress.completion_tokens:,} tokens{cost}"
-        failed = f" · {progress.failed} failed" if progress.failed else ""
-        report(Step("sample", progress.done, progress.total, tokens + failed))
-
     with ReplyStore(job.store_path) as store:
         return fetch_replies(
             generator.requests(problems, seed=job.seed),
@@ -256,9 +268,22 @@ def fetch(job: Job, problems: Sequence[Problem], *, report: Report = silent) -> 
             store,
             limits=generator.limits,
             seed=job.seed,
-            on_progress=show,
+            ledger=ledger,
+            on_progress=shown("sample", report),
             total=len(problems) * generator.k,
         )
+
+
+def shown(stage: str, report: Report) -> Callable[[Progress], None]:
+    """Calls to a model as progress of a stage: tokens, money and failures."""
+
+    def show(progress: Progress) -> None:
+        cost = "" if progress.cost_usd is None else f" · ${progress.cost_usd:.4f}"
+        tokens = f"{progress.prompt_tokens + progress.completion_tokens:,} tokens{cost}"
+        failed = f" · {progress.failed} failed" if progress.failed else ""
+        report(Step(stage, progress.done, progress.total, tokens + failed))
+
+    return show
 
 
 def plan(job: Job) -> Plan | None:

@@ -19,7 +19,7 @@ from datagen.models.openai_http import OpenAIHttp
 from datagen.models.scripted import Scripted
 from datagen.requests.failure import FailedRow, RequestFailed
 from datagen.requests.fetch import Fetched, Progress, fetch_replies
-from datagen.requests.ledger import Price, Prices
+from datagen.requests.ledger import Ledger, Price, Prices
 from datagen.requests.limits import Limits
 from datagen.requests.plan import plan_requests
 from datagen.requests.request import Reply, Request, Sampling
@@ -215,7 +215,7 @@ def test_a_server_that_dies_in_the_middle_ends_the_job(store: ReplyStore) -> Non
             store,
             limits=FAST,
             seed=0,
-            prices=FREE,
+            ledger=Ledger(FREE),
         )
     assert len(store) == 100
     assert len(backend.calls) < 100 + 20 * 6 + 8 * 6
@@ -226,13 +226,13 @@ def test_a_bug_in_a_backend_keeps_its_traceback(store: ReplyStore) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        fetch_replies(requests_for(["a"], k=1), Scripted(script), store, limits=FAST, seed=0, prices=FREE)
+        fetch_replies(requests_for(["a"], k=1), Scripted(script), store, limits=FAST, seed=0, ledger=Ledger(FREE))
 
 
 def test_rows_with_the_same_prompt_share_replies_and_failures(store: ReplyStore) -> None:
     backend = Scripted({"same": ["a", "b"]})
     fetched = fetch_replies(
-        requests_for(["same", "other", "same", "other"], k=2), backend, store, limits=FAST, seed=0, prices=FREE
+        requests_for(["same", "other", "same", "other"], k=2), backend, store, limits=FAST, seed=0, ledger=Ledger(FREE)
     )
     assert (fetched.stored, fetched.cached, fetched.asked) == (2, 2, 8)
     message = "no scripted reply to 'other'"
@@ -260,7 +260,7 @@ def test_requests_are_read_as_the_window_moves(store: ReplyStore) -> None:
         ahead.append(read - answered)
         return "text"
 
-    fetched = fetch_replies(requests(), Scripted(script), store, limits=FAST, seed=0, prices=FREE)
+    fetched = fetch_replies(requests(), Scripted(script), store, limits=FAST, seed=0, ledger=Ledger(FREE))
     assert fetched.stored == 20_000
     assert max(ahead) <= 2 * 1_024
 
@@ -288,7 +288,7 @@ def test_max_cost_is_never_exceeded_and_the_rest_is_counted(store: ReplyStore) -
     prices = Prices("2025", {(None, "m"): Price(Decimal(0), Decimal(1_000_000))})
     requests = requests_for([f"question {i}" for i in range(50)], k=1, endpoint="http://127.0.0.1/v1")
     limits = replace(FAST, max_cost_usd=20.5)
-    fetched = fetch_replies(requests, Scripted(lambda *_: "word"), store, limits=limits, seed=0, prices=prices)
+    fetched = fetch_replies(requests, Scripted(lambda *_: "word"), store, limits=limits, seed=0, ledger=Ledger(prices))
     assert fetched.stopped == "max-cost reached"
     # The 17th call could make it 16 + 5 = 21 dollars.
     assert (fetched.stored, fetched.skipped, fetched.ledger.cost_usd) == (16, 34, Decimal(16))
@@ -304,7 +304,7 @@ def test_max_cost_without_a_price_is_refused_before_any_call(store: ReplyStore) 
             store,
             limits=replace(FAST, max_cost_usd=1),
             seed=0,
-            prices=FREE,
+            ledger=Ledger(FREE),
         )
     assert backend.calls == []
 
@@ -313,7 +313,7 @@ def test_max_tokens_total_stops_too(store: ReplyStore) -> None:
     requests = requests_for([f"q{i}" for i in range(50)], k=1)
     # A call: a prompt of at most 8 tokens (1 used), and at most 5 of completion (1 used).
     limits = replace(FAST, max_tokens_total=60)
-    fetched = fetch_replies(requests, Scripted(lambda *_: "word"), store, limits=limits, seed=0, prices=FREE)
+    fetched = fetch_replies(requests, Scripted(lambda *_: "word"), store, limits=limits, seed=0, ledger=Ledger(FREE))
     assert fetched.stopped == "max-tokens-total reached"
     assert fetched.ledger.prompt_tokens + fetched.ledger.completion_tokens <= 60
     assert fetched.stored == 24  # 2 each; with 24 done, 48 + 13 is more than 60
@@ -324,12 +324,12 @@ def test_a_plan_counts_what_a_job_would_ask_and_asks_nothing(server: "RunningSer
     server.fetch(prompts[:4], store, k=3)
     before = server.stats()["calls"]
     prices = Prices("2025", {(None, "m"): Price(Decimal(1), Decimal(2))})
-    plan = plan_requests(server.requests(prompts, k=5), store, samples_per_call=2, prices=prices)
+    plan = plan_requests(server.requests(prompts, k=5), store, samples_per_call=2, ledger=Ledger(prices))
     # 4 rows lack 2 samples (1 call), 6 rows lack 5 (3 calls); 8 + 10 // 3 tokens a prompt, 512 a sample.
     assert (plan.samples, plan.cached, plan.to_ask, plan.calls) == (50, 12, 38, 4 + 18)
     assert (plan.prompt_tokens_estimate, plan.completion_tokens_max) == (22 * 11, 38 * 512)
     assert plan.cost_usd_max == Decimal(22 * 11 + 2 * 38 * 512) / 1_000_000
-    assert plan_requests(server.requests(prompts, k=5), store, prices=FREE).cost_usd_max is None
+    assert plan_requests(server.requests(prompts, k=5), store, ledger=Ledger(FREE)).cost_usd_max is None
     assert server.stats()["calls"] == before
 
 

@@ -1,0 +1,1 @@
+"""Candidates and ranked groups -> alignment groups for AFT, and preference pairs."""
