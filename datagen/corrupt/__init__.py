@@ -1,0 +1,1 @@
+"""Negatives of known quality (AFT, appendix E): corrupted solutions whose error is known and recorded."""
