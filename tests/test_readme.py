@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 TWO_COMMANDS = "make demo\nmake test\n"
 DATA = Path(os.environ.get("DATAGEN_TEST_DATA", ROOT.parent / "shared" / "data"))
 CLONED = "grade-school-math/grade_school_math/data"  # where the README says GSM8K's files are
-SERVER = "http://localhost:8000/v1"
+SERVERS = {"http://localhost:8000/v1": "chat_server.py", "http://localhost:8001/v1": "judge_server.py"}
 
 pytestmark = [
     pytest.mark.timeout(1500),
@@ -24,13 +25,17 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """A chat server on loopback, in a process of its own."""
-    command = [sys.executable, str(ROOT / "tests" / "servers" / "chat_server.py"), "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        process.terminate()
+def servers() -> Iterator[dict[str, str]]:
+    """The servers that the README speaks of, each a process on loopback: the README's address -> the real one."""
+    with ExitStack() as stack:
+        running = {}
+        for address, script in SERVERS.items():
+            command = [sys.executable, str(ROOT / "tests" / "servers" / script), "--port", "0"]
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            stack.callback(process.terminate)
+            assert process.stdout is not None
+            running[address] = f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -56,14 +61,17 @@ def test_the_two_commands_come_first() -> None:
     assert BLOCKS[0] == TWO_COMMANDS
 
 
-def test_every_block_works_from_top_to_bottom(folder: Path, server: str) -> None:
+def test_every_block_works_from_top_to_bottom(folder: Path, servers: dict[str, str]) -> None:
     """One test, because a block uses what the ones above it wrote. `make test` is what runs this."""
     printed = bash(f"make -C {ROOT} demo OUT={folder}/runs/demo", folder)
     for words in ("VFT", "RFT", "greedy %", "pass@8", "distinct paths selected", "s in all"):
         assert words in printed
     for block in BLOCKS[1:]:
         assert "make " not in block
-        printed = bash(block.replace(SERVER, server), folder)
+        command = block
+        for address, real in servers.items():
+            command = command.replace(address, real)
+        printed = bash(command, folder)
         shown = re.search(re.escape(f"```sh\n{block}```") + r"\n\n```text\n(.*?)```", README, re.DOTALL)
         if shown is not None:
             assert without_layout(printed) == without_layout(shown[1])

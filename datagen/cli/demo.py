@@ -102,6 +102,15 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
             manifest = run_rft(job, RftOptions(keep=Filter(keep_false_equations=keep)), report=report)
             done(int(manifest["counts"]["candidates"]))
         tune(f"{name}-model", training_examples(str(out / name), method="rft"))
+    with timed("candidates ranked by the step judge", "candidates") as done:
+        ranking = rank_candidates(config, out, gold_file, workers=workers, report=report)
+        done(int(ranking["counts"]["ranked"]))
+    with timed("negatives of known quality", "negatives") as done:
+        negatives = make_negatives(config, out, gold_file, workers=workers, report=report)
+        done(int(negatives["counts"]["rows"]))
+    with timed("alignment groups", "groups") as done:
+        alignment = group_candidates(config, out, gold_file, workers=workers, report=report)
+        done(int(alignment["counts"]["rows"]))
     tune("vft-longer", gold, epochs=round(epochs * updates["rft-model"] / updates["vft"]))
     accuracy: dict[str, dict[str, Any]] = {}  # Any: JSON
     for name, label in MODELS.items():
@@ -114,12 +123,17 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
         "seed": config.seed,
         "accuracy": accuracy,
         "rft": built(out / "rft"),
+        "rank": {"pair_accuracy": ranking["reliability"]["pair_accuracy"], "scores": ranking["reliability"]["scores"]},
+        "corrupt": {"negatives": negatives["counts"]["rows"], "made": negatives["counts"]["made"]},
+        "groups": {name: alignment["counts"][name] for name in ("groups", "responses", "positives", "negatives")},
         "stages": [stage._asdict() for stage in stages],
         "seconds": sum(stage.seconds for stage in stages),
         "out": {
             "dataset": str(out / "rft" / "data"),
             "candidates": str(out / "rft" / "candidates"),
             "manifest": str(out / "rft" / "manifest.json"),
+            "ranked groups": str(out / "rank" / "data"),
+            "alignment groups": str(out / "groups" / "data"),
             **{label: str(out / name) for name, label in MODELS.items()},
         },
     }
@@ -185,6 +199,64 @@ def measure(
         "pass_at_k": passed[config.pass_k],
         "solved": [candidate.verdict == "correct" for candidate in candidates],
     }
+
+
+def rank_candidates(
+    config: "MiniatureConfig", out: Path, problems: Path, *, workers: int, report: "Report"
+) -> dict[str, Any]:  # Any: JSON
+    """What the VFT model sampled, ranked by the judge that needs no model."""
+    from datagen.recipes.gsm8k_rank import STEPS, RankOptions
+    from datagen.runs.judges import JudgeSpec
+    from datagen.runs.rank import run_rank
+
+    job = replace(
+        _job(config, out, "rank", model="vft", problems=problems, k=config.k, workers=workers),
+        generator=None,
+        candidates=(out / "rft" / "candidates",),
+    )
+    return run_rank(job, [JudgeSpec(STEPS)], RankOptions(problems=None, k=None), report=report)
+
+
+def make_negatives(
+    config: "MiniatureConfig", out: Path, problems: Path, *, workers: int, report: "Report"
+) -> dict[str, Any]:  # Any: JSON
+    """Gold paths with a known error, of every kind."""
+    from typing import get_args
+
+    from datagen.corrupt.negatives import CorruptOptions
+    from datagen.readers.read import DatasetSpec
+    from datagen.runs.corrupt import run_corrupt
+    from datagen.runs.replies import Job
+    from datagen_schemas.corruption import CorruptionMethod
+
+    job = Job(
+        DatasetSpec(str(problems)),
+        out / "corrupt",
+        seed=config.seed,
+        workers=workers,
+        command=command_line(),
+        needs_replies=False,
+    )
+    return run_corrupt(job, CorruptOptions(methods=get_args(CorruptionMethod), alphas=(0.1, 0.5)), report=report)
+
+
+def group_candidates(
+    config: "MiniatureConfig", out: Path, problems: Path, *, workers: int, report: "Report"
+) -> dict[str, Any]:  # Any: JSON
+    """Right and wrong answers of the VFT model, and the negatives, as AFT reads them."""
+    from datagen.groups.build import GroupOptions
+    from datagen.readers.read import DatasetSpec
+    from datagen.runs.groups import GroupsJob, run_groups
+
+    job = GroupsJob(
+        out=out / "groups",
+        dataset=DatasetSpec(str(problems)),
+        candidates=(out / "rft" / "candidates",),
+        negatives=(out / "corrupt",),
+        workers=workers,
+        command=command_line(),
+    )
+    return run_groups(job, GroupOptions(max_positives=3, max_negatives=3, seed=config.seed), report=report)
 
 
 def add_differences(accuracy: dict[str, dict[str, Any]], *, seed: int) -> None:  # Any: JSON
@@ -286,7 +358,13 @@ def show(result: dict[str, Any]) -> None:  # Any: JSON
     rft = result["rft"]
     click.echo(
         f"\nRFT data: {rft['candidates']:,} candidates for {rft['problems']:,} problems, {rft['correct']:,} correct, "
-        f"{rft['false_equations']:,} of them with a false equation, {rft['selected']:,} distinct paths selected\n"
+        f"{rft['false_equations']:,} of them with a false equation, {rft['selected']:,} distinct paths selected"
+    )
+    pairs, groups = result["rank"]["pair_accuracy"], result["groups"]
+    click.echo(
+        f"ranking: the step judge orders {pairs['right']:,} of {pairs['n']:,} pairs of a correct and a wrong one "
+        f"rightly\nnegatives: {result['corrupt']['negatives']:,} corrupted gold paths\nalignment groups: "
+        f"{groups['groups']:,}, with {groups['positives']:,} positives and {groups['negatives']:,} negatives\n"
     )
     rows = []
     for label, of in result["accuracy"].items():

@@ -39,8 +39,8 @@ class GroupOptions:
     keep: Filter = field(default_factory=Filter)  # binary: which correct candidates are positives
     gold: bool | None = None  # None: binary yes; ranked only where the judge rated it
     train_prompt: str = "plain"
-    max_positives: int | None = None  # binary; the gold path counts and is the first to stay
-    max_negatives: int | None = None  # binary
+    max_positives: int | None = None  # verified correct; the gold path counts and is the first to stay
+    max_negatives: int | None = None  # wrong
     max_responses: int | None = None  # ranked
     min_gap: float = 0.0  # ranked: scores closer than this are ties
     negative_score: NegativeScore = LOWEST_RATING  # ranked: of a corrupted reply that the judge did not rate
@@ -51,8 +51,6 @@ class GroupOptions:
         """Refuse options that mean nothing for the kind of feedback."""
         ranked, pairs = self.feedback == "ranked", self.rows == "preference"
         for name, is_set, is_meant, what in (
-            ("--max-positives", self.max_positives is not None, not ranked, "binary feedback; use --max-responses"),
-            ("--max-negatives", self.max_negatives is not None, not ranked, "binary feedback; use --max-responses"),
             ("--keep-false-equations", self.keep.keep_false_equations, not ranked, "binary feedback"),
             ("--keep-unstated", self.keep.keep_unstated, not ranked, "binary feedback"),
             ("--max-responses", self.max_responses is not None, ranked, "ranked feedback; use --max-positives"),
@@ -120,16 +118,17 @@ def grouped(gathered: Gathered, *, provenance: Provenance, options: GroupOptions
     if reason is not None:
         dropped[WITHOUT_GROUP] += sum(member.is_given for member in found)
         return Grouped(None, reason, [], dropped)
-    if options.feedback == "binary":
-        members = choose_sides(
-            found,
-            max_positives=options.max_positives,
-            max_negatives=options.max_negatives,
-            seed=options.seed,
-            problem_id=problem.id,
-        )
-    else:
-        members = choose_spread(found, max_responses=options.max_responses, seed=options.seed, problem_id=problem.id)
+    members = choose_sides(
+        found,
+        max_positives=options.max_positives,
+        max_negatives=options.max_negatives,
+        seed=options.seed,
+        problem_id=problem.id,
+    )
+    members = choose_spread(members, max_responses=options.max_responses, seed=options.seed, problem_id=problem.id)
+    if len({member.score for member in members}) < 2:  # the judge gave those that the limits leave the same score
+        dropped[WITHOUT_GROUP] += sum(member.is_given for member in found)
+        return Grouped(None, "all tied within the limits", [], dropped)
     dropped[BEYOND_LIMIT] += sum(m.is_given for m in found) - sum(m.is_given for m in members)
     group = AlignmentGroup(
         prompt=prompt.render_text(question=question_text(problem)),

@@ -12,14 +12,18 @@ T = TypeVar("T")
 def choose_sides(
     members: Sequence[Member], *, max_positives: int | None, max_negatives: int | None, seed: int, problem_id: str
 ) -> list[Member]:
-    """At most so many positives (score above 0) and negatives; the gold path is the first positive to stay."""
-    positives = [member for member in members if member.score > 0]
-    negatives = [member for member in members if member.score <= 0]
+    """At most so many verified correct responses and so many wrong ones, whatever a judge says of them.
+
+    The gold path is the first positive to stay. Responses that could not be verified are on neither side.
+    """
+    positives = [member for member in members if member.verdict == "correct"]
+    negatives = [member for member in members if member.verdict == "wrong"]
+    unknown = [member for member in members if member.verdict == "unknown"]
     gold = [member for member in positives if member.kind == "gold"]
     others = [member for member in positives if member.kind != "gold"]
     first = [*gold, *shuffled(others, seed, problem_id, "positives")]
     second = shuffled(negatives, seed, problem_id, "negatives")
-    return in_order([*first[:max_positives], *second[:max_negatives]])
+    return in_order([*first[:max_positives], *second[:max_negatives], *unknown])
 
 
 def choose_spread(members: Sequence[Member], *, max_responses: int | None, seed: int, problem_id: str) -> list[Member]:

@@ -30,6 +30,9 @@ _UNKNOWN_PARAMETER = re.compile(
     r"unsupported|not support|unknown|unrecogni[sz]ed|unexpected|extra|not permitted|not allowed|invalid",
     re.IGNORECASE,
 )
+_RESPONSE_FORMAT = re.compile(
+    r"response[_ ]format|json[_ ]?schema|guided|structured[_ ]output|grammar|\bschema\b", re.IGNORECASE
+)
 _KEY = re.compile(r"\b(?:sk|gsk|xai|pk|rk|key)-[\w*.-]{4,}|(?<=Bearer )\S+")
 _CAUSES = {  # status -> what to check; with these every row would fail alike
     401: "Check OPENAI_API_KEY.",
@@ -70,6 +73,7 @@ class OpenAIHttp:
         self._n_is_certain = n_supported is True
         self._max_tokens_name = "max_tokens"
         self._sends_seed = True
+        self._sends_schema = True
         self._session: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._proxy: str | None = None
@@ -154,6 +158,9 @@ class OpenAIHttp:
             payload["seed"] = request.sample_seed(request.samples[0])
         if len(request.samples) > 1:
             payload["n"] = len(request.samples)
+        if request.response_schema is not None and self._sends_schema:
+            schema = {"name": "reply", "schema": orjson.loads(request.response_schema), "strict": True}
+            payload["response_format"] = {"type": "json_schema", "json_schema": schema}
         return payload
 
     def _replies(self, body: bytes, request: Request) -> Sequence[Reply]:
@@ -231,6 +238,14 @@ class OpenAIHttp:
         Calls under way were sent before; what decides is what this call sent, not what the next will send.
         """
         unknown = _UNKNOWN_PARAMETER.search(message) is not None
+        # Before n and the others: its messages are long, and may name them in passing.
+        if "response_format" in payload and (
+            (parameter or "").startswith("response_format") or _RESPONSE_FORMAT.search(message)
+        ):
+            if self._sends_schema:
+                log.warning("%s refuses response_format; asking in plain text.", self.base_url)
+            self._sends_schema = False
+            return True
         if "n" in payload and not self._n_is_certain and (parameter == "n" or re.search(r"\bn\b", message)):
             if self._max_n > 1:
                 log.warning("%s refuses n; asking for one sample a call.", self.base_url)

@@ -156,10 +156,14 @@ class VllmEngine:
             RequestFailed: the engine did not finish it.
         """
         from vllm import SamplingParams  # pyright: ignore[reportMissingImports]
-        from vllm.sampling_params import RequestOutputKind  # pyright: ignore[reportMissingImports]
+        from vllm.sampling_params import (  # pyright: ignore[reportMissingImports]
+            RequestOutputKind,
+            StructuredOutputsParams,
+        )
         from vllm.v1.engine.exceptions import EngineDeadError, EngineGenerateError  # pyright: ignore[reportMissingImports]
 
         sampling = request.sampling
+        schema = request.response_schema
         parameters = SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -167,6 +171,7 @@ class VllmEngine:
             stop=list(sampling.stop),
             seed=request.sample_seed(sample),
             output_kind=RequestOutputKind.FINAL_ONLY,
+            structured_outputs=None if schema is None else StructuredOutputsParams(json=schema),
         )
         final: Any = None  # Any: vLLM is not installed where types are checked
         try:

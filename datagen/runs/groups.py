@@ -35,6 +35,7 @@ _REMEDIES = {
     "no usable candidates": "See why with: datagen stats",
     "not ranked": "Rank these problems with `datagen rank`, or use --feedback binary.",
     "all tied": "Lower --min-gap, ask the judge for more votes, or use --feedback binary.",
+    "all tied within the limits": "Raise --max-positives and --max-negatives, or use --feedback binary.",
     "a single response": "Rank more candidates a problem, or add --negatives made by `datagen corrupt`.",
 }
 

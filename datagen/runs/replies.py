@@ -187,6 +187,7 @@ def collect_replies(
     problems: Sequence[Problem],
     run: RunDirectory,
     *,
+    known: Sequence[Problem] | None = None,
     ledger: Ledger | None = None,
     report: Report = silent,
 ) -> Replies:
@@ -198,6 +199,7 @@ def collect_replies(
         job: whose replies.
         problems: what is to be answered.
         run: for the files that this needs meanwhile.
+        known: what the candidate files may answer, where that is more than `problems`; the rest is passed over.
         ledger: where to book the calls, if other calls of the run count towards the same limits.
         report: told how far it is.
     """
@@ -205,7 +207,7 @@ def collect_replies(
     groups: list[Iterator[Sequence[Spilled]]] = []
     fetched = None
     if job.candidates:
-        groups.append(_from_files(job, problems, run, drops=drops, report=report))
+        groups.append(_from_files(job, problems, run, known=known or problems, drops=drops, report=report))
     if job.generator is not None:
         fetched = fetch(job, problems, ledger=ledger, report=report)
         groups.append(_from_store(job, problems))
@@ -216,15 +218,23 @@ def collect_replies(
 
 
 def _from_files(
-    job: Job, problems: Sequence[Problem], run: RunDirectory, *, drops: Drops, report: Report
+    job: Job,
+    problems: Sequence[Problem],
+    run: RunDirectory,
+    *,
+    known: Sequence[Problem],
+    drops: Drops,
+    report: Report,
 ) -> Iterator[Sequence[Spilled]]:
-    index = ProblemIndex(problems)
+    index = ProblemIndex(known)
     position = {problem.id: i for i, problem in enumerate(problems)}
     spill = ReplySpill(run.path / ".spill", len(problems))
     n = 0
     with closing(spill):
         for path in job.candidates:
             for reply in read_candidates(path, index, skip_bad=job.dataset.skip_bad, on_drop=drops):
+                if reply.problem_id not in position:
+                    continue
                 source = Spilled(
                     reply.response,
                     reply.sample,

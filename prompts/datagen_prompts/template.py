@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal, NamedTuple, cast
 
-from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta
+from jinja2 import StrictUndefined, Template, TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from datagen_schemas.errors import DataError
@@ -42,7 +42,8 @@ class PromptTemplate:
         self.id = template_id
         self.sha256 = hashlib.sha256(source.encode()).hexdigest()
         try:
-            used = meta.find_undeclared_variables(_JINJA.parse(source))
+            tree = _JINJA.parse(source)
+            used = meta.find_undeclared_variables(tree)
         except TemplateSyntaxError as error:
             raise DataError(f"prompt {template_id} line {error.lineno}: {error.message}.") from error
         for name in sorted(used - set(fields)):
@@ -57,6 +58,11 @@ class PromptTemplate:
             (cast(Role, role), _JINJA.from_string(text)) for role, text in zip(roles, texts, strict=True)
         ]
         self._is_chat = bool(parts)
+        # What the template itself writes, piece by piece: by it, text in a field is kept from posing as the template.
+        self.literals: tuple[str, ...] = (
+            *(node.data for node in tree.find_all(nodes.TemplateData)),
+            *(str(node.value) for node in tree.find_all(nodes.Const)),
+        )
 
     def render(self, **fields: str) -> tuple[Turn, ...]:
         """The turns with their fields filled in; white space around a chat turn is dropped."""

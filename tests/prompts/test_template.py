@@ -53,5 +53,5 @@ def test_own_file_is_read_by_path_and_a_missing_name_lists_what_there_is(tmp_pat
     file = tmp_path / "mine.jinja"
     file.write_text("Solve: {{ question }}")
     assert load_prompt(str(file), fields=FIELDS).render_text(question="x") == "Solve: x"
-    with pytest.raises(DataError, match="Built in: fewshot, plain, solve"):
+    with pytest.raises(DataError, match="Built in: fewshot, judge, plain, solve"):
         load_prompt("nope", fields=FIELDS)

@@ -72,7 +72,6 @@ def test_defaults_come_from_the_environment_and_from_a_file(
         (["--ranked", ".", "--limit", "3", "--out", "o"], "are for --dataset"),
         (["--dataset", "p.jsonl", "--candidates", "r.jsonl", "--feedback", "ranked", "--out", "o"], "--ranked"),
         (["--dataset", "p.jsonl", "--candidates", "r.jsonl", "--min-gap", "1", "--out", "o"], "ranked feedback"),
-        (["--ranked", ".", "--max-positives", "3", "--out", "o"], "binary feedback"),
         (["--ranked", ".", "--negative-score", "bad", "--out", "o"], "neither a rating"),
         (["--ranked", ".", "--as", "arrow", "--out", "o"], "'group', 'preference'"),
     ],

@@ -177,8 +177,6 @@ def test_a_problem_without_a_strict_order_says_why(
 @pytest.mark.parametrize(
     "options",
     [
-        {"feedback": "ranked", "max_positives": 3},
-        {"feedback": "ranked", "max_negatives": 3},
         {"max_responses": 3},
         {"min_gap": 0.5},
         {"negative_score": "alpha"},
@@ -191,3 +189,25 @@ def test_a_problem_without_a_strict_order_says_why(
 def test_options_without_a_meaning_are_refused(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="--|limit of 0"):
         GroupOptions(**options)
+
+
+def test_limits_hold_for_ranked_feedback_by_verdict(problem: Maker, ranked: Maker, provenance: Any) -> None:
+    rows = [("a", 1, 9.0, "correct"), ("b", 2, 8.0, "correct"), ("c", 3, 5.0, "wrong"), ("d", 4, 4.0, "wrong")]
+    prompt = load_prompt("plain", fields=("question",))
+    options = GroupOptions("ranked", max_positives=1, max_negatives=1)
+    found = grouped(Gathered(problem(), ranked(rows), []), provenance=provenance, options=options, prompt=prompt)
+    assert sorted(member.verdict for member in found.members) == ["correct", "wrong"]
+    assert found.dropped["beyond the limit"] == 2
+
+
+def test_a_judge_that_scores_what_the_limits_leave_alike_leaves_no_group(
+    problem: Maker, ranked: Maker, provenance: Any
+) -> None:
+    rows = [("a", 1, 9.0, "correct"), ("b", 2, 5.0, "correct"), ("c", 2, 5.0, "wrong")]
+    prompt = load_prompt("plain", fields=("question",))
+    reasons = set()
+    for seed in range(20):
+        options = GroupOptions("ranked", max_positives=1, seed=seed)
+        found = grouped(Gathered(problem(), ranked(rows), []), provenance=provenance, options=options, prompt=prompt)
+        reasons.add(found.reason)
+    assert reasons == {None, "all tied within the limits"}

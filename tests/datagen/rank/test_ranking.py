@@ -1,6 +1,6 @@
 """Scores, ties and missing candidates, by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -48,7 +48,7 @@ def votes(judge: str, *ratings: float | None) -> list[Rating]:
     ]
 
 
-def ranked(*panel: dict[str, Sequence[float | None]], min_votes: int = 1, min_gap: float = 0.0) -> RankedGroup:
+def ranked(*panel: Mapping[str, Sequence[float | None]], min_votes: int = 1, min_gap: float = 0.0) -> RankedGroup:
     """A group of one candidate per argument: judge -> its votes."""
     everyone = [
         judged(candidate(i), {name: votes(name, *of) for name, of in judges.items()}, min_votes=min_votes)

@@ -324,12 +324,12 @@ def test_a_plan_counts_what_a_job_would_ask_and_asks_nothing(server: "RunningSer
     server.fetch(prompts[:4], store, k=3)
     before = server.stats()["calls"]
     prices = Prices("2025", {(None, "m"): Price(Decimal(1), Decimal(2))})
-    plan = plan_requests(server.requests(prompts, k=5), store, samples_per_call=2, ledger=Ledger(prices))
+    plan = plan_requests(server.requests(prompts, k=5), store, samples_per_call=2, prices=prices)
     # 4 rows lack 2 samples (1 call), 6 rows lack 5 (3 calls); 8 + 10 // 3 tokens a prompt, 512 a sample.
     assert (plan.samples, plan.cached, plan.to_ask, plan.calls) == (50, 12, 38, 4 + 18)
     assert (plan.prompt_tokens_estimate, plan.completion_tokens_max) == (22 * 11, 38 * 512)
     assert plan.cost_usd_max == Decimal(22 * 11 + 2 * 38 * 512) / 1_000_000
-    assert plan_requests(server.requests(prompts, k=5), store, ledger=Ledger(FREE)).cost_usd_max is None
+    assert plan_requests(server.requests(prompts, k=5), store, prices=FREE).cost_usd_max is None
     assert server.stats()["calls"] == before
 
 
