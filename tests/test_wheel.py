@@ -39,6 +39,21 @@ def test_the_main_job_works_from_the_wheel(console_script: Path, tmp_path: Path)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert (found["correct"], found["distinct"], found["rows"]) == (1, 1, 2)
+    arguments = ("rank", "--judge", "steps", "--dataset", "p.jsonl", "--candidates", "r.jsonl", "--out", "ranked")
+    result = run(console_script, *arguments, "--json", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["groups"] == 1
+
+
+def test_files_that_are_not_python_are_in_the_wheel(console_script: Path, tmp_path: Path) -> None:
+    code = (
+        "from importlib import resources as r; from datagen_prompts.template import load_prompt;"
+        "print(len((r.files('datagen.review') / 'page.html').read_text()) > 1000);"
+        "print(load_prompt('judge', fields=('question', 'reference', 'candidate')).id)"
+    )
+    python = console_script.with_name("python")
+    printed = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert printed.split() == ["True", "judge"]
 
 
 def test_a_missing_extra_is_one_line_that_names_it(console_script: Path, tmp_path: Path) -> None:
