@@ -239,4 +239,6 @@ def show(manifest: dict[str, Any], *, out: str) -> None:  # Any: JSON
     for name, what in (("dropped", "problems without a group"), ("dropped_responses", "candidates left out")):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts[name].items()) or "none"
         click.echo(f"{what}: {reasons}")
+    if counts["pairs_beyond_limit"]:
+        click.echo(f"pairs left out: {counts['pairs_beyond_limit']:,} beyond --max-pairs")
     click.echo(f"{counts['rows']:,} rows written to {out}/data")

@@ -42,10 +42,15 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise click.BadParameter(f"{path}: {error}") from error
     values = content.get(ctx.info_name or "", content)
-    known = {parameter.name for parameter in ctx.command.params}
-    settings = {name.replace("-", "_"): value for name, value in values.items() if not isinstance(value, dict)}
-    for name in sorted(set(settings) - known):
+    known = {
+        name.lstrip("-").replace("-", "_"): parameter.name or ""
+        for parameter in ctx.command.params
+        for name in (*parameter.opts, *parameter.secondary_opts, parameter.name or "")
+    }
+    typed = {name.replace("-", "_"): value for name, value in values.items() if not isinstance(value, dict)}
+    for name in sorted(set(typed) - set(known)):
         raise click.BadParameter(f"{path}: unknown option '{name}'. See: {ctx.command_path} --help")
+    settings = {known[name]: value for name, value in typed.items()}
     ctx.default_map = {**(ctx.default_map or {}), **settings}
     return path
 

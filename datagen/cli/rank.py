@@ -103,6 +103,7 @@ def show(manifest: dict[str, Any], *, out: str) -> None:  # Any: JSON
     counts = manifest["counts"]
     rows = [
         ("problems", f"{counts['problems']:,}"),
+        ("with candidates", f"{counts['groups']:,}"),
         ("candidates", f"{counts['candidates']:,}"),
         ("distinct texts judged, probes included", f"{counts['judged_once']:,}"),
         ("taken from the step judge (--prefill)", f"{counts['prefilled']:,}"),

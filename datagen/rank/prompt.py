@@ -49,8 +49,10 @@ _SPECIAL = re.compile(
     r"|^[ \t]*---\s?(?:system|user|assistant|tool)\s?---[ \t]*$",
     re.MULTILINE,
 )
-_BRACKETED = re.compile(r"\[[^\[\]\n]{1,200}\]|(?<![<\w])</?[^\W\d_][^<>\n]{1,200}>(?!>)")
-_WORD = re.compile(r"[^\W\d_]{3}")
+_BRACKETED = re.compile(r"\[[^\[\]\n]{1,200}\]|(?<![<\w])</?[^\W\d_][^<>\n]{0,200}>(?!>)")
+_LETTER = re.compile(r"[^\W\d_]")
+_WORDS = re.compile(r"[^\W_]+")
+_SPACE = re.compile(r"\s+")
 _RUN = re.compile(r"([^\w\s()])(?:[\s*_`]*\1){2,}")  # ###, ===, three quotes, also when spaced
 _LINE_END = re.compile("\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")  # all that str.splitlines knows
 _BROKEN = str.maketrans("[]<>{}", "()()()")
@@ -121,25 +123,24 @@ def neutralised(text: str, *, markers: Collection[str]) -> str:
 def section_markers(literals: Sequence[str]) -> tuple[str, ...]:
     """What a template marks its sections with, from the text that it writes itself.
 
-    Words in square brackets and tags, wherever they stand; and, next to a field, a line that begins or ends with a
-    sign three times over: `### Answer`, `=== CANDIDATE ===`, three quotes or backticks. A plain word (`Answer:`) is no
-    such marker: ordinary solutions contain it, and quoting keeps it apart.
+    Words in square brackets and tags, wherever they stand; lines that open with a sign (`### 2. Answer`,
+    `=== CANDIDATE ===`, `{end}`, three quotes or backticks); and, next to a field, a line of several words. One plain
+    word (`Answer:`) is no such marker: ordinary solutions contain it, and quoting keeps it apart.
     """
     found: dict[str, None] = {}
     for literal in literals:
-        found |= dict.fromkeys(match for match in _BRACKETED.findall(literal) if _WORD.search(match))
+        found |= dict.fromkeys(match for match in _BRACKETED.findall(literal) if _LETTER.search(match))
         lines = [line.strip() for line in literal.splitlines() if line.strip()]
-        found |= dict.fromkeys(line for line in lines[:1] + lines[-1:] if _is_rule(line))
+        found |= dict.fromkeys(line for line in lines if _is_rule(line))
+        found |= dict.fromkeys(line for line in lines[:1] + lines[-1:] if len(_WORDS.findall(line)) > 1)
     return tuple(found)
 
 
 def _is_rule(line: str) -> bool:
-    """Whether a line is made to separate; `#### 18` is an answer, and four hashes alone would break every answer."""
-    first, last = _RUN.match(line), _RUN.search(line, max(len(line) - 3, 0))
-    if first is None and last is None:
-        return False
-    words = _RUN.sub("", line).strip()
-    return (not words and line[0] != "#") or (_WORD.search(words) is not None and not re.search(r"[0-9]", words))
+    """Whether a line is made to separate; `#### 18` is an answer, and hashes alone would break every answer."""
+    if not _LETTER.search(line):
+        return _RUN.fullmatch(line) is not None and line[0] != "#"
+    return line[0] in "#=*~+<{%@^|_\"'`\u2014\u2500-" and not line.startswith(("- ", "* "))
 
 
 def _reference(problem: Problem) -> str:
@@ -171,9 +172,10 @@ def _rewritten(text: str, pattern: re.Pattern[str]) -> str:
 
 
 def _broken(marker: str) -> str:
-    """Parentheses in place of brackets, and a sign that was repeated once, in parentheses."""
+    """Parentheses for brackets; a sign that was repeated, once and in parentheses; else a dot between the words."""
     plain = "".join(_fold(character) if not character.isalnum() else character for character in marker)
-    return _RUN.sub(r"(\1)", plain.translate(_BROKEN))
+    broken = _RUN.sub(r"(\1)", plain.translate(_BROKEN))
+    return broken if broken != plain else _SPACE.sub(" \u00b7 ", broken, count=1)
 
 
 def _folded(text: str) -> tuple[str, Sequence[int]]:
@@ -200,7 +202,7 @@ def _markers_pattern(markers: frozenset[str]) -> re.Pattern[str] | None:
 def _spaced(marker: str) -> str:
     """A pattern in which spaces, line ends and Markdown between the characters do not hide the marker."""
     folded = _folded(marker)[0]
-    if _WORD.search(folded) is None:
+    if _LETTER.search(folded) is None:
         return re.escape(folded)
     # Within brackets these are decoration; in a line like `*** answer ***` they are the marker.
     decoration = "*_`" if folded[0] in "[<" else "".join(sign for sign in "*_`" if sign not in folded)

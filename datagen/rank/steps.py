@@ -2,7 +2,8 @@
 
 A wrong step is an equation that is false; a final answer that is wrong or missing; where the answer is wrong, a result
 that the reference solution does not know, which is how a wrong plan shows when its arithmetic is right; and text that
-cannot be read, one step for every ten stray dots (what corruption by characters leaves behind).
+cannot be read, one step for every ten stray dots (what corruption by characters leaves behind). A wrong answer without
+any equation gets 1, whatever words surround it; a right one without work loses a point.
 
 It takes the answer's correctness as given, so its order of a right and a wrong candidate says little of its skill:
 what it adds is the order among wrong ones. It cannot tell a sound step from an unsound one that computes the same
@@ -78,12 +79,15 @@ def judge_steps(problem: Problem, candidate: Candidate) -> StepJudgement:
         is_certain = bool(equations) and all(equation.holds for equation in equations)
         return StepJudgement(BEST, "It is the reference solution.", is_certain and _states_answer(problem, text))
     equations = find_equations(text)
-    # A bare letter is a whole reply to a question with options that nobody explained.
-    shows_work = bool(equations) or (problem.choices is not None and problem.rationale is None)
-    if not shows_work and _is_workless(text):
-        return StepJudgement(WORST, "It shows no work.", False)
     verdict = _verdict(problem, candidate)
+    if verdict == "wrong" and not equations:
+        # However many words there are: none is a step that could be checked, so that words alone earn nothing.
+        return StepJudgement(WORST, f"It has no step that can be checked, and {_wrong_answer(problem, text)}.", False)
     wrong = [*_false(equations), *_unreadable(text, equations)]
+    # A bare letter is a whole reply to a question with options that nobody explained.
+    needs_work = not equations and (problem.choices is None or problem.rationale is not None)
+    if needs_work and _is_workless(text):
+        wrong.append("no work is shown")
     if verdict == "wrong":
         wrong += _foreign(equations, problem.rationale)
         wrong.append(_wrong_answer(problem, text))

@@ -76,8 +76,9 @@ def run_corrupt(
     if finished is not None:
         return finished
     run.clear("data", ".spill")
-    problems, bad_problems = load_problems(job.dataset, report=report)
-    replies = collect_replies(job, problems, run, report=report)
+    with run.reading():
+        problems, bad_problems = load_problems(job.dataset, report=report)
+        replies = collect_replies(job, problems, run, report=report)
 
     function = partial(
         _corrupt_part,

@@ -133,6 +133,15 @@ class Panel:
         fetched: dict[str, Fetched] = {}
         for label, judge in self.models.items():
             spec = self.specs[label]
+            # One for all rounds: it remembers what the server refused.
+            backend = open_backend(
+                spec.backend,
+                model=spec.name,
+                base_url=spec.base_url,
+                api_key=os.environ.get("OPENAI_API_KEY"),
+                limits=spec.limits,
+                samples_per_call=spec.samples_per_call,
+            )
             for asks in range(spec.max_asks):
                 requests = requests_of_round(judge, groups(), store, asks=asks)
                 first = next(requests, None)
@@ -141,14 +150,7 @@ class Panel:
                 stage = f"judge {label}" if asks == 0 else f"judge {label}, ask {asks + 1}"
                 fetched[stage] = fetch_replies(
                     _with(first, requests),
-                    open_backend(
-                        spec.backend,
-                        model=spec.name,
-                        base_url=spec.base_url,
-                        api_key=os.environ.get("OPENAI_API_KEY"),
-                        limits=spec.limits,
-                        samples_per_call=spec.samples_per_call,
-                    ),
+                    backend,
                     store,
                     limits=spec.limits,
                     seed=seed,

@@ -84,10 +84,11 @@ def run_rank(
     if finished is not None and not is_short(finished):
         return finished
     run.clear(*FOLDERS, ".spill")
-    loaded, bad_problems = load_problems(job.dataset, report=report)
-    problems = draw(loaded, options.problems, seed=job.seed)
     ledger = Ledger(load_prices())
-    replies = collect_replies(job, problems, run, known=loaded, ledger=ledger, report=report)
+    with run.reading():
+        loaded, bad_problems = load_problems(job.dataset, report=report)
+        problems = draw(loaded, options.problems, seed=job.seed)
+        replies = collect_replies(job, problems, run, known=loaded, ledger=ledger, report=report)
     provenance = provenance_of(job, stage="rank")
     tasks = in_tasks((p, list(islice(r, options.k))) for p, r in zip(problems, replies.groups, strict=True))
     n_groups = n_to_judge = 0

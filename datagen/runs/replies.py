@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -207,7 +207,9 @@ def collect_replies(
     groups: list[Iterator[Sequence[Spilled]]] = []
     fetched = None
     if job.candidates:
-        groups.append(_from_files(job, problems, run, known=known or problems, drops=drops, report=report))
+        groups.append(
+            _from_files(job, problems, run, known=_answerable(job, known or problems), drops=drops, report=report)
+        )
     if job.generator is not None:
         fetched = fetch(job, problems, ledger=ledger, report=report)
         groups.append(_from_store(job, problems))
@@ -215,6 +217,14 @@ def collect_replies(
         groups.append(iter([()] * len(problems)))
     merged = (list(chain.from_iterable(parts)) for parts in zip(*groups, strict=True))
     return Replies(merged, drops, fetched)
+
+
+def _answerable(job: Job, problems: Sequence[Problem]) -> Sequence[Problem]:
+    """With --limit, the whole file: its candidates answer the problems beyond the limit as well."""
+    spec = job.dataset
+    if spec.limit is None or not Path(spec.name).exists():
+        return problems
+    return load_problems(replace(spec, limit=None, skip_bad=True)).problems
 
 
 def _from_files(

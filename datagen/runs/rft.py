@@ -35,8 +35,9 @@ def run_rft(job: Job, options: RftOptions, *, format: Format = "arrow", report: 
     if finished is not None and not is_short(finished):
         return finished
     run.clear("data", "candidates", ".spill")
-    problems, bad_problems = load_problems(job.dataset, report=report)
-    replies = collect_replies(job, problems, run, report=report)
+    with run.reading():
+        problems, bad_problems = load_problems(job.dataset, report=report)
+        replies = collect_replies(job, problems, run, report=report)
 
     statistics, dropped = Statistics(), Counter[str]()
     n_gold = 0

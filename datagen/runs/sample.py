@@ -36,8 +36,9 @@ def run_sample(job: Job, *, format: Format = "arrow", report: Report = silent) -
     if finished is not None and not is_short(finished):
         return finished
     run.clear("data", ".spill")
-    problems, bad_problems = load_problems(job.dataset, report=report)
-    replies = collect_replies(job, problems, run, report=report)
+    with run.reading():
+        problems, bad_problems = load_problems(job.dataset, report=report)
+        replies = collect_replies(job, problems, run, report=report)
     statistics = Statistics()
     tasks = in_tasks(zip(problems, replies.groups, strict=True))
     function = partial(_sample_part, provenance=provenance_of(job, stage="sample"))

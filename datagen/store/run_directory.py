@@ -9,7 +9,8 @@ OUT/run.json       the configuration, written first: tells a continued run from 
 import hashlib
 import platform
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from datagen_schemas.errors import StoreError
+from datagen_schemas.errors import DataError, StoreError
 
 Json = Mapping[str, Any]  # Any: whatever JSON holds
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
@@ -78,6 +79,7 @@ class RunDirectory:
                     )
             elif path.exists() and any(path.iterdir()):
                 raise StoreError(f"{path} is not empty and no run of datagen. Choose another --out.")
+            self._is_new = not marker.exists()
             path.mkdir(parents=True, exist_ok=True)
             _write(marker, self.config)
         except OSError as error:
@@ -92,6 +94,19 @@ class RunDirectory:
         """The manifest of a finished run; None as long as it is not finished."""
         file = self.path / "manifest.json"
         return orjson.loads(file.read_bytes()) if file.exists() else None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While the inputs are read: if they turn out to be bad, a directory made for this run goes again.
+
+        Else the corrected command would find a run with other inputs there.
+        """
+        try:
+            yield
+        except DataError:
+            if self._is_new:
+                shutil.rmtree(self.path, ignore_errors=True)
+            raise
 
     def clear(self, *names: str) -> None:
         """Remove what an interrupted try left of the given sub-folders."""

@@ -45,7 +45,9 @@ class PromptTemplate:
             tree = _JINJA.parse(source)
             used = meta.find_undeclared_variables(tree)
         except TemplateSyntaxError as error:
-            raise DataError(f"prompt {template_id} line {error.lineno}: {error.message}.") from error
+            raise DataError(
+                f"prompt {template_id} line {error.lineno}: {(error.message or 'bad syntax').rstrip('.')}."
+            ) from error
         for name in sorted(used - set(fields)):
             raise DataError(f"prompt {template_id}: unknown field '{name}'. It can use: {', '.join(sorted(fields))}.")
         for name in sorted(set(fields) - used):
@@ -84,7 +86,8 @@ def load_prompt(name: str, *, fields: Collection[str]) -> PromptTemplate:
         try:
             return PromptTemplate(Path(name).name, Path(name).read_text(encoding="utf-8"), fields=fields)
         except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"prompt {name}: {error}. Name a readable UTF-8 file.") from error
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise DataError(f"prompt {name}: {reason}. Name a readable UTF-8 file.") from error
     folder = resources.files("datagen_prompts") / "templates"
     file = folder / f"{name}.jinja"
     if not file.is_file():

@@ -172,3 +172,21 @@ def test_a_killed_run_goes_on_and_writes_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("probes", "probe-ratings"):
         for file in (tmp_path / "cut" / folder).iterdir():
             assert file.read_bytes() == (tmp_path / "whole" / folder / file.name).read_bytes()
+
+
+def test_a_configuration_file_uses_the_names_of_the_options(typed: list[str], tmp_path: Path) -> None:
+    config = tmp_path / "c.toml"
+    config.write_text('[rank]\njudge = ["steps"]\nprobe-alpha = [0.2]\njson = true\n')
+    found = json.loads(run(tmp_path, "rank", "--config", str(config), *typed).stdout)
+    assert found["judges"] == ["steps"]
+    assert list(found["reliability"]["probe_corrupted_pairs"]) == ["chars 0.2"]
+
+
+def test_a_limit_passes_over_candidates_of_the_problems_beyond_it(typed: list[str], tmp_path: Path) -> None:
+    problems = Path(typed[1])
+    other = json.dumps({"question": "1 + 1?", "answer": "1+1 = <<1+1=2>>2\n#### 2"}) + "\n"
+    problems.write_text(other + problems.read_text())
+    with Path(typed[3]).open("a") as file:
+        file.write(json.dumps({"question": "1 + 1?", "response": "1+1 = <<1+1=2>>2\n#### 2"}) + "\n")
+    found = json.loads(run(tmp_path, "rank", "--judge", "steps", "--limit", "1", *typed, "--json").stdout)
+    assert (found["problems"], found["candidates"], found["bad_rows"]["candidates"]) == (1, 1, {})

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from datagen.store.run_directory import RunDirectory, fingerprint
-from datagen_schemas.errors import StoreError
+from datagen_schemas.errors import DataError, StoreError
 
 
 def test_a_run_is_finished_when_its_manifest_is_there(tmp_path: Path) -> None:
@@ -43,3 +43,18 @@ def test_fingerprint_of_a_file_is_its_sha256_and_of_a_folder_depends_on_names_an
     before = fingerprint(tmp_path)["sha256"]
     (tmp_path / "a").rename(tmp_path / "b")
     assert fingerprint(tmp_path)["sha256"] != before
+
+
+def test_bad_input_leaves_no_directory_that_would_refuse_the_corrected_command(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "o", {"input": "bad"})
+    with pytest.raises(DataError), run.reading():
+        raise DataError("row 3: no")
+    assert RunDirectory(tmp_path / "o", {"input": "good"}).config == {"input": "good"}
+
+
+def test_bad_input_of_a_later_try_leaves_what_an_earlier_one_wrote(tmp_path: Path) -> None:
+    RunDirectory(tmp_path / "o", {"input": "a"})
+    again = RunDirectory(tmp_path / "o", {"input": "a"})
+    with pytest.raises(DataError), again.reading():
+        raise DataError("row 3: no")
+    assert (tmp_path / "o" / "run.json").exists()
