@@ -16,6 +16,7 @@ COMMANDS = {
     "rank": "datagen.cli.rank",
     "judge-check": "datagen.cli.judge_check",
     "review": "datagen.cli.review",
+    "augment": "datagen.cli.augment",
     "corrupt": "datagen.cli.corrupt",
     "groups": "datagen.cli.groups",
     "train": "datagen.cli.train",

@@ -40,7 +40,7 @@ def test_bad_template_is_refused_when_loaded(source: str, message: str) -> None:
         PromptTemplate("t", source, fields=FIELDS)
 
 
-@pytest.mark.parametrize("name", ["plain", "solve", "fewshot"])
+@pytest.mark.parametrize("name", ["plain", "solve", "fewshot", "augment-rephrase", "solve-backward"])
 def test_built_in_templates_show_the_question(name: str) -> None:
     assert load_prompt(name, fields=FIELDS).render_text(question="How many?").count("How many?") == 1
 
@@ -53,5 +53,6 @@ def test_own_file_is_read_by_path_and_a_missing_name_lists_what_there_is(tmp_pat
     file = tmp_path / "mine.jinja"
     file.write_text("Solve: {{ question }}")
     assert load_prompt(str(file), fields=FIELDS).render_text(question="x") == "Solve: x"
-    with pytest.raises(DataError, match="Built in: fewshot, judge, plain, solve"):
+    known = "augment-rephrase, augment-statement, fewshot, judge, plain, solve, solve-backward"
+    with pytest.raises(DataError, match=f"Built in: {known}"):
         load_prompt("nope", fields=FIELDS)

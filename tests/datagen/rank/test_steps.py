@@ -168,7 +168,7 @@ def test_a_choice_is_judged_by_its_verdict() -> None:
     assert judged(of.rationale or "", of).rating == 10  # though it never says B
     bare = problem(None, answer="B", choices=("fish", "bird"))
     assert (judged("B", bare).rating, judged("A", bare).rating) == (10, 1)
-    assert judged("B", of).rating == 1
+    assert judged("B", of).rating == 9
 
 
 def test_an_answer_that_nobody_could_compare_costs_nothing_and_is_not_certain() -> None:
