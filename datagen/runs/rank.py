@@ -28,6 +28,7 @@ from datagen.runs.judges import JudgeSpec, Panel
 from datagen.runs.replies import Job, collect_replies, load_problems, provenance_of
 from datagen.runs.report import is_short, merged_failures_json
 from datagen.runs.rft import Manifest
+from datagen.sample import stored_replies
 from datagen.store.arrow_dataset import DatasetWriter, Format, read_records, to_batch
 from datagen.store.card import dataset_card
 from datagen.store.run_directory import RunDirectory
@@ -212,7 +213,7 @@ def repeats(group: RankedGroup) -> set[int]:
 def plan_rank(job: Job, judges: Sequence[JudgeSpec], options: RankOptions) -> dict[str, Plan]:
     """What the run would ask for; calls nothing.
 
-    Candidates that are yet to be sampled are taken to be as long as the references, and all different.
+    Candidates that are yet to be sampled are taken to be as long as the reference, and all different.
     """
     panel = Panel(judges, seed=job.seed)
     loaded = load_problems(job.dataset).problems
@@ -227,21 +228,19 @@ def plan_rank(job: Job, judges: Sequence[JudgeSpec], options: RankOptions) -> di
         probe_groups(problems, n=options.probes, alphas=options.probe_alphas, seed=job.seed, provenance=provenance)
     )
 
-    def groups() -> Iterator[tuple[Problem, list[str]]]:
-        for problem in problems:
-            yield problem, texts[problem.id][: options.k]
-            if job.generator is not None:
-                yield problem, [f"{problem.rationale or problem.question} {i}" for i in range(job.generator.k)]
-        for problem, candidates in probes:
-            yield problem, [candidate.response for candidate in candidates]
-
     plans: dict[str, Plan] = {}
     with ReplyStore(job.store_path) as store:
         if job.generator is not None:
-            requests = job.generator.requests(problems, seed=job.seed)
+            requests = list(job.generator.requests(problems, seed=job.seed))
             plans["sample"] = plan_requests(requests, store, samples_per_call=job.generator.samples_per_call)
+            for problem, sampled in zip(problems, stored_replies(requests, store), strict=True):
+                likely = problem.rationale or problem.question
+                unknown = (f"{likely} {i}" for i in range(job.generator.k - len(sampled)))
+                texts[problem.id] += [*(reply.response for reply in sampled), *unknown]
+        groups = [(problem, texts[problem.id][: options.k]) for problem in problems]
+        groups += [(problem, [candidate.response for candidate in candidates]) for problem, candidates in probes]
         for label, judge in panel.models.items():
-            asked = (judge.request(problem, text) for problem, of in groups() for text in dict.fromkeys(of))
+            asked = (judge.request(problem, text) for problem, of in groups for text in dict.fromkeys(of))
             plans[f"judge {label}"] = plan_requests(asked, store, samples_per_call=panel.specs[label].samples_per_call)
     return plans
 

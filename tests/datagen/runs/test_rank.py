@@ -17,7 +17,7 @@ from datagen.recipes.gsm8k_rank import RankOptions
 from datagen.requests.limits import Limits
 from datagen.runs.judges import JudgeSpec
 from datagen.runs.rank import plan_rank, reliability_of, run_rank
-from datagen.runs.replies import Job
+from datagen.runs.replies import Generator, Job
 from datagen.store.arrow_dataset import read_records
 from datagen_schemas.errors import DataError
 from datagen_schemas.rating import RankedGroup, Rating
@@ -225,6 +225,18 @@ def test_a_plan_counts_the_votes_and_calls_nothing(job: Job, serve: Callable[...
     assert server.stats()["calls"] == 0
     run_rank(job, [judge_at(server)], ALL)
     assert plan_rank(job, [judge_at(server)], ALL)["judge j"].to_ask == 0
+
+
+def test_a_plan_takes_the_candidates_that_the_store_has_and_guesses_the_others(
+    job: Job, serve: Callable[..., Server]
+) -> None:
+    server = serve()
+    job = replace(job, candidates=(), generator=Generator("g", k=2, base_url=server.url))
+    before = plan_rank(job, [judge_at(server)], ALL)
+    assert (before["sample"].to_ask, before["judge j"].to_ask) == (2 * 2, 3 * (2 * 2 + 2 * 5))
+    run_rank(job, [judge_at(server)], ALL)
+    after = plan_rank(job, [judge_at(server)], ALL)
+    assert (after["sample"].to_ask, after["judge j"].to_ask) == (0, 0)
 
 
 def test_a_template_without_the_candidate_is_refused_before_anything_is_read(job: Job, tmp_path: Path) -> None:
