@@ -39,8 +39,8 @@ def test_the_main_job_works_from_the_wheel(console_script: Path, tmp_path: Path)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     assert (found["correct"], found["distinct"], found["rows"]) == (1, 1, 2)
-    arguments = ("rank", "--judge", "steps", "--dataset", "p.jsonl", "--candidates", "r.jsonl", "--out", "ranked")
-    result = run(console_script, *arguments, "--json", cwd=tmp_path)
+    ranking = ("rank", "--judge", "steps", "--dataset", "p.jsonl", "--candidates", "r.jsonl", "--out", "ranked")
+    result = run(console_script, *ranking, "--json", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["groups"] == 1
 
