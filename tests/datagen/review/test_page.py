@@ -118,6 +118,15 @@ def go_to(page: Page, i: int) -> None:
     expect(page.locator("body")).to_have_attribute("data-item", str(i))
 
 
+def wait_for(page: Page, bodies: Sequence[str], text: str) -> None:
+    """Until a response with this text was read: that happens beside the page, and may come after it has changed."""
+    for _ in range(200):
+        if any(text in body for body in bodies):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"no response has {text!r}")
+
+
 def press_rating(page: Page, rating: int) -> None:
     """Rate by key, and wait until the judge's word is there."""
     page.keyboard.press(str(rating % 10))
@@ -169,7 +178,7 @@ def test_what_the_judge_said_leaves_the_server_only_after_the_rating(
     def seen() -> str:
         return "".join(bodies) + page.content()
 
-    assert "2+2 = <<2+2=4>>4" in "".join(bodies)  # the reference did come
+    wait_for(page, bodies, "2+2 = <<2+2=4>>4")  # the reference did come
     assert not [secret for secret in secrets if secret in seen()]
     assert page.locator("#judgement").is_hidden()
     press_rating(page, 3)
@@ -178,9 +187,11 @@ def test_what_the_judge_said_leaves_the_server_only_after_the_rating(
     assert "EVIDENCE" in shown
     assert "6.28" in shown
     assert "The final answer is wrong" in shown
+    wait_for(page, bodies, "some-judge")
     bodies.clear()
     page.keyboard.press("n")
     go_to(page, 1)
+    wait_for(page, bodies, "2+2 = <<2+2=4>>4")
     assert not [secret for secret in secrets if secret in seen()]
     assert page.locator("#judges").inner_text() == ""
     # Nor can the page be made to ask for it.
