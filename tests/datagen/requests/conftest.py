@@ -25,7 +25,7 @@ class RunningServer:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.limits = Limits(max_in_flight=16, backoff_s=0.02, read_timeout_s=0.5, connect_timeout_s=1)
+        self.limits = Limits(max_in_flight=16, backoff_s=0.02, read_timeout_s=2, connect_timeout_s=2)
 
     def stats(self) -> dict[str, Any]:  # Any: JSON
         with urllib.request.urlopen(self.url.removesuffix("/v1") + "/stats") as response:
