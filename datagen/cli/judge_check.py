@@ -58,7 +58,8 @@ def command(run: Path | None, **options: Any) -> None:  # Any: click's parsed va
 
     job = job_from(options, default_k=8, needs_replies=False)
     judges = judges_from(options)
-    settings = rank_options(options, problems=options["problems"], k=None, probes=options["problems"])
+    k = options["k"] if job.generator is None else None
+    settings = rank_options(options, problems=options["problems"], k=k, probes=options["problems"])
     if options["dry_run"]:
         show_plans(plan_rank(job, judges, settings), as_json=options["as_json"])
         return

@@ -69,8 +69,6 @@ def judges_from(options: Options) -> "list[JudgeSpec]":
 
     if not options["judges"]:
         raise click.UsageError("Name a judge: --judge MODEL, or --judge steps, which needs no model.")
-    if len(set(options["judges"])) < len(options["judges"]):
-        raise click.UsageError("The same --judge is named twice; for more ratings of one judge use --votes.")
     if options["min_votes"] > options["votes"]:
         raise click.UsageError(f"--min-votes {options['min_votes']} is more than --votes {options['votes']}.")
     backend = options["judge_backend"] or options["backend"]
@@ -94,6 +92,8 @@ def judges_from(options: Options) -> "list[JudgeSpec]":
                 samples_per_call=options["samples_per_call"],
             )
         )
+    if len({(spec.name, spec.endpoint if spec.is_model else "") for spec in specs}) < len(specs):
+        raise click.UsageError("The same --judge is named twice; for more ratings of one judge use --votes.")
     return specs
 
 

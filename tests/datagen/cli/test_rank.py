@@ -101,6 +101,13 @@ def test_a_judge_is_checked_before_it_is_paid_for_more(judge: str, tmp_path: Pat
     assert found["probes"]["reference"]["share"] == 1
 
 
+def test_judge_check_takes_the_first_k_candidates_as_rank_does(typed: list[str], tmp_path: Path) -> None:
+    for command in ("rank", "judge-check"):
+        result = run(tmp_path, command, "--judge", "steps", "-k", "1", *typed, "--json", "--overwrite")
+        found = json.loads(result.stdout)
+        assert found.get("reliability", found)["candidates"] == 1, command
+
+
 def test_a_dry_run_asks_nothing(typed: list[str], judge: str, tmp_path: Path) -> None:
     arguments = ["rank", "--judge", "j", "--judge-base-url", judge, *typed, "--dry-run", "--json"]
     planned = json.loads(run(tmp_path, *arguments).stdout)
@@ -113,6 +120,7 @@ def test_a_dry_run_asks_nothing(typed: list[str], judge: str, tmp_path: Path) ->
     [
         ([], "--judge steps"),
         (["--judge", "steps", "--judge", "steps"], "named twice"),
+        (["--judge", "j@http://h/v1", "--judge", "j", "--base-url", "http://h"], "named twice"),
         (["--judge", "j", "--votes", "2", "--min-votes", "3"], "--min-votes 3 is more than --votes 2"),
         (["--judge", "j", "--fail-under", "2"], "--fail-under"),
     ],
