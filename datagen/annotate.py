@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from typing import TypeVar
 
 from datagen.answers.check import check_answer
 from datagen.answers.latex import LatexJudge
@@ -17,6 +18,7 @@ PROBLEMS_PER_TASK = 50
 REPLIES_PER_TASK = 4000
 
 Group = tuple[Problem, Sequence[Spilled]]
+T = TypeVar("T")
 
 
 def annotate(
@@ -74,14 +76,12 @@ def annotated(problem: Problem, replies: Iterable[Spilled], *, provenance: Prove
         )
 
 
-def in_tasks(
-    groups: Iterable[Group],
-) -> Iterator[list[Group]]:
+def in_tasks(groups: Iterable[tuple[T, Sequence[Spilled]]]) -> Iterator[list[tuple[T, Sequence[Spilled]]]]:
     """Problems with their replies, cut into pieces of work that take about equally long."""
-    task: list[Group] = []
+    task: list[tuple[T, Sequence[Spilled]]] = []
     size = 0
-    for problem, replies in groups:
-        task.append((problem, replies))
+    for asked, replies in groups:
+        task.append((asked, replies))
         size += len(replies)
         if len(task) == PROBLEMS_PER_TASK or size >= REPLIES_PER_TASK:
             yield task

@@ -1,17 +1,15 @@
 """Problems x k -> requests, and the replies that the store holds for them (RFT paper, section 3.3: k = 100)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from datagen.question_text import question_text
 from datagen.requests.request import Api, Request, Sampling
 from datagen.requests.store import ReplyStore
 from datagen.store.spill import Spilled
 from datagen_prompts.template import PromptTemplate
-from datagen_schemas.problem import Problem
 
 
 def requests_for(
-    problems: Iterable[Problem],
+    rows: Iterable[tuple[str, Mapping[str, str]]],
     *,
     k: int,
     prompt: PromptTemplate,
@@ -21,14 +19,14 @@ def requests_for(
     sampling: Sampling,
     seed: int,
 ) -> Iterator[Request]:
-    """One request per problem, asking for samples 0..k-1."""
-    for problem in problems:
+    """One request per row, given as its name and the prompt's fields, asking for samples 0..k-1."""
+    for row, fields in rows:
         yield Request(
-            row=problem.id,
+            row=row,
             endpoint=endpoint,
             model=model,
             api=api,
-            turns=prompt.render(question=question_text(problem)),
+            turns=prompt.render(**fields),
             sampling=sampling,
             seed=seed,
             samples=tuple(range(k)),

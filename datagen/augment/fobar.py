@@ -11,12 +11,18 @@ undone.
 """
 
 import re
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
-from datagen.answers.number import canonical
+from datagen.answers.number import canonical, parse_number
 from datagen.augment.quantities import Quantity, find_quantities, math_spans
+from datagen.augment.question import NO_NUMBER, NOT_A_NUMBER, Question, left_out
 from datagen.seeding import rng_for
+from datagen_schemas.problem import Problem
+
+PerProblem = Literal["all", "one"] | int
+STATED_ELSEWHERE = "its number stands elsewhere in the question"
 
 # x as in the papers, then letters that are no word and not easily read as a digit or a unit.
 UNKNOWNS = ("x", "y", "z", "n", "k", "p", "q", "r", "w", "v", "u", "b", "d", "e", "f", "h", "j")
@@ -42,10 +48,34 @@ class Masked(NamedTuple):
     value: str
 
 
-def masks(question: str) -> tuple[Masked, ...]:
-    """The question with each of its quantities masked in turn, in reading order; none if no letter is free."""
+def fobar_questions(problem: Problem, *, per_problem: PerProblem, seed: int) -> Iterator[Question]:
+    """The backward questions of a problem, those that give their unknown away as rejected ones."""
+    if problem.choices or parse_number(problem.answer) is None:
+        yield left_out("fobar", problem, NOT_A_NUMBER)
+        return
+    found = masks(problem.question)
+    if not found:
+        yield left_out("fobar", problem, NO_NUMBER)
+
+    def reason(masked: Masked) -> str | None:
+        return STATED_ELSEWHERE if is_stated_elsewhere(masked, answer=problem.answer) else None
+
+    for masked in chosen(found, per_problem=per_problem, seed=seed, problem_id=problem.id, reason=reason):
+        text = fobar_question(masked, answer=problem.answer)
+        n_added = len(text) - len(masked.question.rstrip())
+        name = f"fobar-{masked.start}"
+        yield Question("fobar", problem, name, text, masked.value, reason=reason(masked), n_added=n_added)
+
+
+def masks(question: str, *, avoid: str = "") -> tuple[Masked, ...]:
+    """The question with each of its quantities masked in turn, in reading order; none if no letter is free.
+
+    Args:
+        question: the text.
+        avoid: a text whose letters are not free either.
+    """
     quantities = find_quantities(question)
-    unknown = _unused_letter(question) if quantities else None
+    unknown = _unused_letter(f"{question}\n{avoid}") if quantities else None
     if unknown is None:
         return ()
     spans = math_spans(question)
@@ -82,20 +112,31 @@ def is_stated_elsewhere(masked: Masked, *, answer: str | None = None) -> bool:
 
 
 def chosen(
-    masks: tuple[Masked, ...], *, per_problem: Literal["all", "one"] | int, seed: int, problem_id: str
+    masks: tuple[Masked, ...],
+    *,
+    per_problem: PerProblem,
+    seed: int,
+    problem_id: str,
+    reason: Callable[[Masked], str | None] = lambda _: None,
 ) -> tuple[Masked, ...]:
-    """All masks of a problem, or so many drawn at random, in reading order.
+    """All masks of a problem, or as many drawn at random as give so many without a `reason`; in reading order.
 
     A larger number keeps what a smaller one drew, so that raising it asks no question again.
     """
     if per_problem == "all":
         return masks
-    n = 1 if per_problem == "one" else per_problem
-    if n < 1:
+    wanted = 1 if per_problem == "one" else per_problem
+    if wanted < 1:
         raise ValueError(f"per_problem is {per_problem!r}; give all, one or a number from 1.")
     order = list(range(len(masks)))
     rng_for(seed, "fobar", problem_id).shuffle(order)
-    return tuple(masks[i] for i in sorted(order[:n]))
+    drawn = []
+    for i in order:
+        if wanted == 0:
+            break
+        drawn.append(i)
+        wanted -= reason(masks[i]) is None
+    return tuple(masks[i] for i in sorted(drawn))
 
 
 def _mask(question: str, quantity: Quantity, unknown: str, spans: tuple[tuple[int, int], ...]) -> Masked:

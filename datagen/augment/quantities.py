@@ -18,6 +18,7 @@ Zero, once (but "once a week" is 1), pair, couple, "hundreds of", "per dozen" an
 import re
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import lru_cache
 from itertools import count
 from typing import NamedTuple
 
@@ -152,6 +153,7 @@ _SUFFIX = re.compile(r"[A-Za-z]+|[^\W\d_]")
 _SUFFIX_UNITS = frozenset(MEASURES) - {"s"} | {"c", "kb", "mb", "gb", "tb"}
 
 
+@lru_cache(maxsize=1 << 8)  # each mask of a question looks for the others in it
 def find_quantities(question: str) -> tuple[Quantity, ...]:
     """The numbers of a question that may be masked, in reading order."""
     return tuple(found for found in _judged(question) if isinstance(found, Quantity))

@@ -14,13 +14,17 @@ Decided here:
 
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
 from datagen.answers.number import parse_number
+from datagen.augment.question import NO_WORDING, NOT_REWRITTEN, Question, left_out
 from datagen.augment.reply import one_paragraph
 from datagen.augment.sentences import split_question
 from datagen.augment.stated_numbers import StatedNumber, stated_numbers
+from datagen.store.spill import Spilled
+from datagen_schemas.problem import Problem
 
 LABELS = (
     "rephrased question",
@@ -105,6 +109,29 @@ UNITS = {
 # Two systems of one dimension convert as well: 5 miles for 8 km is a change of unit, if not an exact one.
 _SYSTEM = {"metric length": "length", "metric mass": "mass", "metric volume": "volume", "euro": "money"}
 _UNIT_AFTER = re.compile(r"[\s-]*(?:per\s?cent\b|%|¢|[^\W\d_]+)")
+
+
+def rephrased_questions(problem: Problem, replies: Sequence[Spilled]) -> Iterator[Question]:
+    """The rewrites that a model replied; those that are another problem come as rejected ones."""
+    if not replies:
+        yield left_out("rephrase", problem, NOT_REWRITTEN)
+    for reply in replies:
+        parents = (reply.reply_key,) if reply.reply_key is not None else ()
+        rewrite = parse_rewrite(reply.response)
+        reason: str | None = "malformed"
+        if rewrite is not None:
+            reason = check_rewrite(problem.question, rewrite, answer=problem.answer)
+        text = reply.response if rewrite is None else rewrite
+        yield Question("rephrase", problem, f"rephrase-{reply.sample}", text, problem.answer, parents, reason)
+
+
+def reworded_questions(problem: Problem, wordings: Sequence[str]) -> Iterator[Question]:
+    """The same for wordings that a rule made."""
+    if not wordings:
+        yield left_out("rephrase", problem, NO_WORDING)
+    for i, wording in enumerate(wordings):
+        reason = check_rewrite(problem.question, wording, answer=problem.answer)
+        yield Question("rephrase", problem, f"rephrase-rule-{i}", wording, problem.answer, reason=reason)
 
 
 def parse_rewrite(reply: str) -> str | None:

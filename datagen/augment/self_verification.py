@@ -1,20 +1,24 @@
 """Self-verification questions (Weng et al. 2022, as MetaMath uses them): the answer becomes a statement, x is asked.
 
 The question is split into what it states and its final question. A model turns that question and its answer into one
-declarative statement; the statement part with one number masked by x, the new statement, and a question for x are the
+declarative statement; what is stated and the new statement, with one number masked by x, and a question for x are the
 backward question. Whatever the model writes is checked by rule before it becomes part of a question.
 """
 
 import re
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 from rapidfuzz import fuzz
 
 from datagen.answers.number import parse_number
+from datagen.augment.fobar import STATED_ELSEWHERE, Masked, PerProblem, chosen, is_stated_elsewhere, masks
+from datagen.augment.question import NO_FINAL_QUESTION, NO_NUMBER, NOT_A_NUMBER, NOT_REWRITTEN, Question, left_out
 from datagen.augment.reply import one_paragraph
 from datagen.augment.sentences import split_question
 from datagen.augment.stated_numbers import numbers_of
+from datagen.store.spill import Spilled
 from datagen_schemas.problem import Problem
 
 MAX_STATEMENT_CHARS = 400
@@ -26,6 +30,62 @@ _ASKS_FIRST = re.compile(
     r"|compute|determine)\b",
     re.IGNORECASE,
 )
+
+
+def sv_questions(
+    problem: Problem, replies: Sequence[Spilled], *, per_problem: PerProblem, seed: int
+) -> Iterator[Question]:
+    """The backward questions of a problem; what is no use comes as rejected ones.
+
+    Args:
+        problem: what was asked.
+        replies: the model's statements, in order; the first that passes `check_statement` is used.
+        per_problem: how many questions.
+        seed: draws them.
+    """
+    split = split_question(problem.question)
+    if problem.choices or parse_number(problem.answer) is None:
+        yield left_out("sv", problem, NOT_A_NUMBER)
+        return
+    if split is None:
+        yield left_out("sv", problem, NO_FINAL_QUESTION)
+        return
+    if not replies:
+        yield left_out("sv", problem, NOT_REWRITTEN)
+    for reply in replies:
+        parents = (reply.reply_key,) if reply.reply_key is not None else ()
+        statement = parse_statement(reply.response)
+        reason = "malformed"
+        if statement is not None:
+            reason = check_statement(statement, question=split.question, answer=problem.answer) or ""
+        if statement is None or reason:
+            name = f"sv-statement-{reply.sample}"
+            yield Question("sv", problem, name, reply.response, problem.answer, parents, f"statement: {reason}")
+            continue
+        yield from _masked(problem, split.statement, statement, parents, per_problem=per_problem, seed=seed)
+        return
+
+
+def _masked(
+    problem: Problem, context: str, statement: str, parents: tuple[str, ...], *, per_problem: PerProblem, seed: int
+) -> Iterator[Question]:
+    """Every number in turn but the answer in its statement, which would make the question a forward one."""
+    text, start_of_statement = declarative(context, statement)
+    found = tuple(
+        masked
+        for masked in masks(text, avoid=problem.question)
+        if masked.start < start_of_statement or masked.value != problem.answer
+    )
+    if not found:
+        yield left_out("sv", problem, NO_NUMBER)
+
+    def reason(masked: Masked) -> str | None:
+        return STATED_ELSEWHERE if is_stated_elsewhere(masked, answer=problem.answer) else None
+
+    for masked in chosen(found, per_problem=per_problem, seed=seed, problem_id=problem.id, reason=reason):
+        asked, name = sv_question(masked), f"sv-{masked.start}"
+        n_added = len(asked) - len(masked.question)
+        yield Question("sv", problem, name, asked, masked.value, parents, reason(masked), n_added=n_added)
 
 
 def statement_fields(problem: Problem) -> dict[str, str] | None:
@@ -71,16 +131,16 @@ def check_statement(statement: str, *, question: str, answer: str) -> str | None
     return None if _same_numbers(stated, numbers_of(question), value) else "numbers changed"
 
 
-def sv_question(masked_statement: str, *, statement: str, unknown: str = "x") -> str:
-    """The backward question: the masked context, the declarative statement, and the question for the unknown.
+def declarative(context: str, statement: str) -> tuple[str, int]:
+    """What is stated and the final question's statement as one text, and where the latter begins."""
+    before = _ended(context)
+    text = " ".join(part for part in (before, _ended(statement)) if part)
+    return text, len(before) + 1 if before else 0
 
-    Args:
-        masked_statement: The problem's statement part with one number replaced by the unknown.
-        statement: The final question and its answer as a statement; it passed `check_statement`.
-        unknown: How the masked number is written.
-    """
-    parts = [_ended(masked_statement), _ended(statement), f"What is the value of the unknown variable {unknown}?"]
-    return " ".join(part for part in parts if part)
+
+def sv_question(masked: Masked) -> str:
+    """The backward question: the masked statements, and the question for the unknown."""
+    return f"{masked.question} What is the value of the unknown variable {masked.unknown}?"
 
 
 def _repeats(statement: str, question: str) -> bool:

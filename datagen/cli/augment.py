@@ -1,17 +1,24 @@
 """`datagen augment`."""
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from datagen.cli.generation import finish, generate_options, k_option
-from datagen.cli.job import job_from
+from datagen.cli.job import Options, job_from
 from datagen.cli.judging import show_plans
-from datagen.cli.options import option
+from datagen.cli.options import option, stack
 from datagen.cli.show import emit, progress, table
 
+if TYPE_CHECKING:  # imported late at run time, to keep --help quick
+    from datagen.readers.read import DatasetSpec
+    from datagen.recipes.metamath import AugmentOptions
+    from datagen.runs.replies import Job
+    from datagen.runs.rewriting import Rewriting
+
 DEFAULT_K = 4
+NO_TEST_SET = "none"
 
 
 def _per_problem(_: click.Context, __: click.Parameter, value: str) -> str | int:
@@ -22,64 +29,188 @@ def _per_problem(_: click.Context, __: click.Parameter, value: str) -> str | int
     raise click.BadParameter(f"'{value}' is neither all, one, nor a number from 1")
 
 
-@click.command("augment")
-@option(
-    "--method",
-    "methods",
-    multiple=True,
-    type=click.Choice(["ansaug", "fobar"]),
-    help="Repeatable. ansaug: further solutions of the same questions; fobar: each number of a question masked, and "
-    "asked for.",
+augment_options = stack(
+    option(
+        "--method",
+        "methods",
+        multiple=True,
+        type=click.Choice(["ansaug", "rephrase", "sv", "fobar"]),
+        help="Repeatable. ansaug: more solutions of the same questions; rephrase: the question in other words; sv and "
+        "fobar: ask for a number of the question, given its answer. [default: all; fobar for --questions-only without "
+        "a model]",
+    ),
+    option(
+        "--per-problem", default="all", callback=_per_problem, metavar="all|one|N", help="Questions of sv and fobar."
+    ),
+    option("--questions-only", is_flag=True, help="Write the questions and ask for no solution; fobar asks no model."),
+    option(
+        "--backward-test",
+        is_flag=True,
+        help="A backward test set: the fobar and, with a model, sv questions of the test split.",
+    ),
+    option("--rewrites", type=click.IntRange(min=1), default=1, help="Rewrites, and tries of a statement, a problem."),
+    option(
+        "--rewrite-by",
+        type=click.Choice(["model", "rule"]),
+        default="model",
+        help="rule: rephrase synthetic problems by their other wordings, without a model that writes English.",
+    ),
+    option(
+        "--min-right",
+        type=click.IntRange(min=1),
+        help="Right ones of the -k solutions that a rewrite needs. [default: half of them]",
+    ),
+    option("--style", type=click.Choice(["metamath", "gsm8k"]), default="metamath", help="How solutions end."),
+    option("--most-similar", type=click.FloatRange(0, 100), default=95.0, help="Drop solutions this similar (%)."),
+    option(
+        "--most-similar-question",
+        type=click.FloatRange(0, 100, min_open=True),
+        default=95.0,
+        help="Reject questions as similar as this to an existing one (%); 100: equal ones only.",
+    ),
+    option(
+        "--against",
+        multiple=True,
+        metavar="NAME|PATH",
+        help="Test set that no question may overlap, by 13 words or by 90 %; repeatable, 'none' for none. [default: "
+        "GSM8K's test split for GSM8K]",
+    ),
+    option("--embedding-model", metavar="NAME|PATH", help="Encoder for the diversity gain of MetaMath's section 3.5."),
+    option("--rephrase-prompt", default="augment-rephrase", metavar="NAME|FILE", help="Template."),
+    option("--statement-prompt", default="augment-statement", metavar="NAME|FILE", help="Template of sv."),
+    option("--backward-prompt", metavar="NAME|FILE", help="Template of backward solutions. [default: by style]"),
 )
-@option("--per-problem", default="all", callback=_per_problem, metavar="all|one|N", help="Backward questions.")
-@option("--questions-only", is_flag=True, help="Write the questions (fobar) and ask no model.")
-@option("--backward-test", is_flag=True, help="The same from the dataset's test split: a backward test set.")
-@option("--style", type=click.Choice(["metamath", "gsm8k"]), default="metamath", help="How solutions end.")
-@option("--most-similar", type=click.FloatRange(0, 100), default=95.0, help="Drop solutions as similar as this (%).")
+
+
+@click.command("augment")
+@augment_options
 @k_option(default=DEFAULT_K)
 @generate_options
 def command(**options: Any) -> None:  # Any: click's parsed values
-    """Make further questions and solutions from problems (MetaMath): ansaug and fobar.
+    """Make further questions and solutions from problems (MetaMath): ansaug, rephrase, sv and fobar.
 
     \b
     Examples:
       datagen augment --method fobar --questions-only --dataset gsm8k --out runs/backward-questions
-      datagen augment --method ansaug --method fobar -k 4 --dataset gsm8k --model NAME --out runs/augmented
+      datagen augment -k 4 --dataset gsm8k --model NAME --out runs/augmented
     """
-    from datagen.recipes.metamath import AugmentOptions, Method
     from datagen.runs.augment import plan_augment, run_augment
 
     questions_only = options["questions_only"] or options["backward_test"]
-    methods: tuple[Method, ...] = options["methods"] or (("fobar",) if questions_only else ("ansaug", "fobar"))
-    if questions_only and methods != ("fobar",):
-        raise click.UsageError("--questions-only and --backward-test make questions: they go with --method fobar.")
-    job = job_from(options, default_k=DEFAULT_K, needs_replies=not questions_only)
-    if options["backward_test"] and job.dataset.split is None:
-        job = replace(job, dataset=replace(job.dataset, split="test"))
-    chosen = AugmentOptions(
-        methods=methods,
-        per_problem=options["per_problem"],
-        style=options["style"],
-        most_similar=options["most_similar"],
-    )
+    job = _job(options, questions_only=questions_only)
+    chosen = _options(options, job, questions_only=questions_only)
+    rewriting = _rewriting(options, job)
+    is_text = job.generator is not None and job.generator.api == "completions"
+    by_style = "solve-backward" if options["style"] == "gsm8k" else "solve-backward-metamath"
+    backward = options["backward_prompt"] or ("plain" if is_text else by_style)
     if options["dry_run"]:
-        show_plans(plan_augment(job, chosen, questions_only=questions_only), as_json=options["as_json"])
+        plans = plan_augment(job, chosen, rewriting=rewriting, backward_prompt=backward, questions_only=questions_only)
+        show_plans(plans, as_json=options["as_json"])
         return
     with progress(quiet=options["quiet"]) as report:
-        manifest = run_augment(job, chosen, questions_only=questions_only, format=options["format"], report=report)
+        manifest = run_augment(
+            job,
+            chosen,
+            rewriting=rewriting,
+            backward_prompt=backward,
+            questions_only=questions_only,
+            embedding_model=options["embedding_model"],
+            format=options["format"],
+            report=report,
+        )
     counts = manifest["counts"]
-    names = ("problems", "problems_masked", "questions", "accepted", "accepted_by_type", "rejected_questions")
-    value = {name: counts[name] for name in (*names, "rejected_solutions", "rows")}
-    value["rejected"] = counts["rejected_questions"] | counts["rejected_solutions"]
+    value = {name: n for name, n in counts.items() if not name.startswith("bad_")}
+    value |= {"methods": manifest["methods"], "against": manifest["against"]}
     value |= {"failed": manifest["failures"]["failed"], "seconds": manifest["seconds"], "out": str(job.out)}
-
-    def show() -> None:
-        rows = [(name.replace("_", " "), f"{counts[name]:,}") for name in ("problems", "problems_masked", "questions")]
-        rows += [(f"accepted, {kind}", f"{n:,}") for kind, n in counts["accepted_by_type"].items()]
-        rows += [(f"question rejected: {reason}", f"{n:,}") for reason, n in counts["rejected_questions"].items()]
-        rows += [(f"solution rejected: {reason}", f"{n:,}") for reason, n in counts["rejected_solutions"].items()]
-        table("augmented", ("", "n"), rows)
-        click.echo(f"\n{counts['rows']:,} rows written to {job.out}/data")
-
-    emit(value, as_json=options["as_json"], show=show)
+    emit(value, as_json=options["as_json"], show=lambda: show(value, by_rule=rewriting.by == "rule"))
     finish(manifest)
+
+
+def show(value: dict[str, Any], *, by_rule: bool) -> None:  # Any: JSON
+    """The table that a person reads: one column a method."""
+    methods = value["methods"]
+    reasons = {name: sorted({reason for of in methods.values() for reason in of[name]}) for name in LISTED}
+    rows = []
+    for label, name in (("problems", "problems"), ("questions made", "questions"), ("accepted", "accepted")):
+        rows.append((label, *(f"{of[name]:,}" for of in methods.values())))
+    for name, label in LISTED.items():
+        for reason in reasons[name]:
+            rows.append((f"{label}: {reason}", *(f"{of[name].get(reason, 0):,}" for of in methods.values())))
+    rows.append(("solutions", *(f"{of['solutions']:,}" for of in methods.values())))
+    for label, name in (("characters a question", "mean_question_chars"), ("a solution", "mean_solution_chars")):
+        rows.append((label, *("-" if of[name] is None else f"{of[name]:.0f}" for of in methods.values())))
+    gains = (of["diversity_gain"] for of in methods.values())
+    rows.append(("diversity gain", *("-" if gain is None else f"{gain['mean']:.3f}" for gain in gains)))
+    if any("embedding_gain" in of for of in methods.values()):
+        gains = (of["embedding_gain"] for of in methods.values())
+        rows.append(("diversity gain, embedded", *("-" if gain is None else f"{gain:.3f}" for gain in gains)))
+    table(f"{value['problems']:,} problems", ("", *methods), rows)
+    against = ", ".join(value["against"]) or "no test set (name one with --against)"
+    click.echo(f"\nkept apart from {against}")
+    if by_rule:
+        click.echo("rephrased by rule: other wordings of the built-in problems, not a model's English")
+    click.echo(f"{value['rows']:,} rows written to {value['out']}/data")
+
+
+LISTED = {
+    "problems_left_out": "problem left out",
+    "rejected": "question rejected",
+    "rejected_solutions": "solution rejected",
+}
+
+
+def _job(options: Options, *, questions_only: bool) -> "Job":
+    default_prompt = "solve" if options["style"] == "gsm8k" else "solve-metamath"
+    job = job_from(options, default_k=DEFAULT_K, default_prompt=default_prompt, needs_replies=not questions_only)
+    if options["backward_test"] and job.dataset.split is None:
+        job = replace(job, dataset=replace(job.dataset, split="test"))
+    return job
+
+
+def _options(options: Options, job: "Job", *, questions_only: bool) -> "AugmentOptions":
+    from datagen.augment.question import METHODS
+    from datagen.recipes.metamath import AugmentOptions
+
+    methods = options["methods"]
+    if options["backward_test"]:
+        methods = methods or (("fobar",) if job.generator is None else ("sv", "fobar"))
+        if set(methods) - {"sv", "fobar"}:
+            raise click.UsageError("--backward-test goes with --method fobar, --method sv, or both.")
+    elif not methods:
+        can_write = job.generator is not None
+        methods = METHODS if can_write else ("fobar",) if questions_only else ("ansaug", "fobar")
+        if not can_write and options["rewrite_by"] == "rule":
+            methods = ("ansaug", "rephrase", "fobar")
+    k = options["k"] or (None if job.generator is None else DEFAULT_K)
+    if options["min_right"] is not None and k is not None and options["min_right"] > k:
+        raise click.UsageError(f"--min-right {options['min_right']} is more than the {k} solutions that -k asks for.")
+    return AugmentOptions(
+        methods=tuple(method for method in METHODS if method in methods),
+        per_problem=options["per_problem"],
+        style=options["style"],
+        k=k,
+        min_right=options["min_right"],
+        most_similar=options["most_similar"],
+        most_similar_question=options["most_similar_question"],
+    )
+
+
+def _rewriting(options: Options, job: "Job") -> "Rewriting":
+    from datagen.runs.rewriting import Rewriting
+
+    return Rewriting(
+        by=options["rewrite_by"],
+        n=options["rewrites"],
+        rephrase_prompt=options["rephrase_prompt"],
+        statement_prompt=options["statement_prompt"],
+        against=_against(options, job),
+    )
+
+
+def _against(options: Options, job: "Job") -> "tuple[DatasetSpec, ...]":
+    from datagen.readers.test_sets import known_test_set, test_set
+
+    if options["against"]:
+        return tuple(test_set(name) for name in options["against"] if name != NO_TEST_SET)
+    known = None if options["backward_test"] else known_test_set(job.dataset)
+    return () if known is None else (known,)

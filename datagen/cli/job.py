@@ -15,8 +15,8 @@ if TYPE_CHECKING:  # imported late at run time, to keep --help quick
 Options = dict[str, Any]  # Any: click's parsed values
 
 
-def job_from(options: Options, *, default_k: int, needs_replies: bool = True) -> "Job":
-    """A job from the values of the shared options; `default_k` samples a problem from a model, unless -k says else."""
+def job_from(options: Options, *, default_k: int, default_prompt: str = "solve", needs_replies: bool = True) -> "Job":
+    """A job from the values of the shared options; the defaults of a model, unless -k and --prompt say else."""
     from datagen.readers.read import DatasetSpec
     from datagen.requests.request import Api, Sampling
     from datagen.runs.replies import Generator, Job
@@ -33,7 +33,7 @@ def job_from(options: Options, *, default_k: int, needs_replies: bool = True) ->
             backend=options["backend"],
             base_url=options["base_url"],
             api=api,
-            prompt=options["prompt"] or ("solve" if api == "chat" else "plain"),
+            prompt=options["prompt"] or (default_prompt if api == "chat" else "plain"),
             sampling=Sampling(
                 temperature=options["temperature"],
                 top_p=options["top_p"],

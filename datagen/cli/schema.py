@@ -13,6 +13,8 @@ NAMES = (
     "preference",
     "example",
     "augmented",
+    "rejected-question",
+    "augmentation-count",
     "provenance",
 )
 

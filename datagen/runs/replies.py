@@ -2,10 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from datagen import __version__
 from datagen.models.open_backend import BackendName, endpoint_name, model_name, open_backend
 from datagen.progress import Report, Step, silent
+from datagen.question_text import question_text
 from datagen.readers.candidates import ProblemIndex, read_candidates
 from datagen.readers.read import DatasetSpec, Dropped, read_problems
 from datagen.requests.fetch import Fetched, Progress, fetch_replies
@@ -73,10 +74,17 @@ class Generator:
 
     def requests(self, problems: Iterable[Problem], *, seed: int) -> Iterator[Request]:
         """One request per problem."""
+        rows = ((problem.id, {"question": question_text(problem)}) for problem in problems)
+        return self.prompt_requests(rows, prompt=self.template(), k=self.k, seed=seed)
+
+    def prompt_requests(
+        self, rows: Iterable[tuple[str, Mapping[str, str]]], *, prompt: PromptTemplate, k: int, seed: int
+    ) -> Iterator[Request]:
+        """The same for another prompt: one request of k samples per row, given as its name and the prompt's fields."""
         return requests_for(
-            problems,
-            k=self.k,
-            prompt=self.template(),
+            rows,
+            k=k,
+            prompt=prompt,
             model=self.name,
             endpoint=self.endpoint,
             api=self.api,
@@ -188,6 +196,7 @@ def collect_replies(
     run: RunDirectory,
     *,
     known: Sequence[Problem] | None = None,
+    requests: Callable[[], Iterable[Request]] | None = None,
     ledger: Ledger | None = None,
     report: Report = silent,
 ) -> Replies:
@@ -200,6 +209,7 @@ def collect_replies(
         problems: what is to be answered.
         run: for the files that this needs meanwhile.
         known: what the candidate files may answer, where that is more than `problems`; the rest is passed over.
+        requests: what to ask about each problem, in their order, where the generator's own prompt is not all.
         ledger: where to book the calls, if other calls of the run count towards the same limits.
         report: told how far it is.
     """
@@ -211,8 +221,9 @@ def collect_replies(
             _from_files(job, problems, run, known=_answerable(job, known or problems), drops=drops, report=report)
         )
     if job.generator is not None:
-        fetched = fetch(job, problems, ledger=ledger, report=report)
-        groups.append(_from_store(job, problems))
+        ask = requests or partial(job.generator.requests, problems, seed=job.seed)
+        fetched = fetch(job, ask(), total=len(problems) * job.generator.k, ledger=ledger, report=report)
+        groups.append(replies_in_store(job, ask()))
     if not groups:
         groups.append(iter([()] * len(problems)))
     merged = (list(chain.from_iterable(parts)) for parts in zip(*groups, strict=True))
@@ -262,14 +273,22 @@ def _from_files(
     return spill.groups()
 
 
-def _from_store(job: Job, problems: Sequence[Problem]) -> Iterator[Sequence[Spilled]]:
-    assert job.generator is not None
+def replies_in_store(job: Job, requests: Iterable[Request]) -> Iterator[Sequence[Spilled]]:
+    """What the store has for each request."""
     with ReplyStore(job.store_path) as store:
-        yield from stored_replies(job.generator.requests(problems, seed=job.seed), store)
+        yield from stored_replies(requests, store)
 
 
-def fetch(job: Job, problems: Sequence[Problem], *, ledger: Ledger | None = None, report: Report = silent) -> Fetched:
-    """Ask the model for every sample that the store does not have yet."""
+def fetch(
+    job: Job,
+    requests: Iterable[Request],
+    *,
+    total: int,
+    stage: str = "sample",
+    ledger: Ledger | None = None,
+    report: Report = silent,
+) -> Fetched:
+    """Ask the job's model for every sample of the requests that the store does not have yet."""
     generator = job.generator
     assert generator is not None
     backend = open_backend(
@@ -280,17 +299,16 @@ def fetch(job: Job, problems: Sequence[Problem], *, ledger: Ledger | None = None
         limits=generator.limits,
         samples_per_call=generator.samples_per_call,
     )
-
     with ReplyStore(job.store_path) as store:
         return fetch_replies(
-            generator.requests(problems, seed=job.seed),
+            requests,
             backend,
             store,
             limits=generator.limits,
             seed=job.seed,
             ledger=ledger,
-            on_progress=shown("sample", report),
-            total=len(problems) * generator.k,
+            on_progress=shown(stage, report),
+            total=total,
         )
 
 

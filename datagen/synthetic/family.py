@@ -20,7 +20,7 @@ _MIN_NUMBER = 2  # Without 0 and 1, a noun after a number is always in the plura
 _SLOT = re.compile(r"\{(\w+)\}|\[(\w+)=([^\]]+)\]")
 _TERM = re.compile(r"([-+*/]?)(\w+)")
 
-_Terms = tuple[tuple[str, str], ...]
+Terms = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -56,22 +56,22 @@ class Instance(NamedTuple):
     slots: Mapping[str, str]
 
 
-class _Slot(NamedTuple):
+class Slot(NamedTuple):
     """A place in a template: `terms` is empty where a word or number is only repeated."""
 
     name: str
-    terms: _Terms
+    terms: Terms
 
 
-class _UnusableNumbersError(Exception):
+class UnusableNumbersError(Exception):
     """The numbers drawn give a fraction or a number out of bounds: draw again."""
 
 
 def draw_numbers(family: Family, rng: Random) -> dict[str, int]:
     """Values for the family's `numbers`, which may yet turn out unusable."""
     values: dict[str, int] = {}
-    for name, bounds, terms in _parse_numbers(family.numbers):
-        values[name] = rng.randint(*bounds) if bounds else _value(terms, values)
+    for name, bounds, terms in parse_numbers(family.numbers):
+        values[name] = rng.randint(*bounds) if bounds else value_of(terms, values)
     return values
 
 
@@ -87,14 +87,14 @@ def draw_instance(family: Family, numbers: Mapping[str, int], rng: Random) -> In
         values |= {f"{name}10": value - value % 10, f"{name}1": value % 10}
     try:
         calculated = [_calculate(plan, values) for plan in family.plans]
-    except _UnusableNumbersError:
+    except UnusableNumbersError:
         return None
     equations = tuple(equations for equations, _ in calculated)
     answer = calculated[0][1]
     assert all(other == answer for _, other in calculated), f"plans of {family.name} disagree for {dict(numbers)}"
 
     wording = rng.choice(family.questions)
-    asked = [values[part.name] for part in _parse(wording) if isinstance(part, _Slot) and part.name in values]
+    asked = [values[part.name] for part in parse_template(wording) if isinstance(part, Slot) and part.name in values]
     in_bounds = all(_MIN_NUMBER <= number <= MAX_NUMBER for number in asked)
     if not in_bounds or len({*asked, answer}) <= len(asked) or len(set(equations)) < len(equations):
         return None
@@ -117,19 +117,19 @@ def _calculate(plan: tuple[str, ...], values: Mapping[str, int]) -> tuple[tuple[
     result = 0
     for name, terms, operands in _plan_slots(plan):
         if terms:
-            result = known[name] = _value(terms, known)
+            result = known[name] = value_of(terms, known)
             left = "".join([f"{op}{known.get(operand, operand)}" for op, operand in terms])
             equations.append(f"{left}={result}")
         for shown in (name, *operands):
             if shown in known and not _MIN_NUMBER <= known[shown] <= MAX_NUMBER:
-                raise _UnusableNumbersError
+                raise UnusableNumbersError
     return tuple(equations), result
 
 
 def _text(template: str, slots: dict[str, str], equations: Iterator[str]) -> str:
     """The template filled in; results go into `slots`."""
     parts: list[str] = []
-    for part in _parse(template):
+    for part in parse_template(template):
         if isinstance(part, str):
             parts.append(part)
         elif part.terms:
@@ -141,7 +141,7 @@ def _text(template: str, slots: dict[str, str], equations: Iterator[str]) -> str
     return "".join(parts)
 
 
-def _value(terms: _Terms, values: Mapping[str, int]) -> int:
+def value_of(terms: Terms, values: Mapping[str, int]) -> int:
     """Value from left to right: a formula has either + and - or * and /, so precedence does not come into it."""
     total = 0
     for op, operand in terms:
@@ -153,39 +153,39 @@ def _value(terms: _Terms, values: Mapping[str, int]) -> int:
         elif op == "/":
             total, rest = divmod(total, number) if number else (0, 1)
             if rest:
-                raise _UnusableNumbersError
+                raise UnusableNumbersError
         else:
             total += number
         if total < 0:
-            raise _UnusableNumbersError
+            raise UnusableNumbersError
     return total
 
 
 @functools.cache
-def _parse(template: str) -> tuple[str | _Slot, ...]:
+def parse_template(template: str) -> tuple[str | Slot, ...]:
     """Literal text and slots, in order."""
-    parts: list[str | _Slot] = []
+    parts: list[str | Slot] = []
     end = 0
     for match in _SLOT.finditer(template):
         word, result, formula = match.groups()
-        parts += [template[end : match.start()], _Slot(word, ()) if word else _Slot(result, _terms(formula))]
+        parts += [template[end : match.start()], Slot(word, ()) if word else Slot(result, _terms(formula))]
         end = match.end()
     return (*parts, template[end:])
 
 
 @functools.cache
-def _plan_slots(plan: tuple[str, ...]) -> tuple[tuple[str, _Terms, tuple[str, ...]], ...]:
+def _plan_slots(plan: tuple[str, ...]) -> tuple[tuple[str, Terms, tuple[str, ...]], ...]:
     """Name, terms and named operands of every slot, in reading order."""
-    slots = [part for sentence in plan for part in _parse(sentence) if isinstance(part, _Slot)]
+    slots = [part for sentence in plan for part in parse_template(sentence) if isinstance(part, Slot)]
     return tuple(
         (slot.name, slot.terms, tuple(operand for _, operand in slot.terms if not operand.isdigit())) for slot in slots
     )
 
 
 @functools.cache
-def _parse_numbers(numbers: str) -> tuple[tuple[str, tuple[int, int] | None, _Terms], ...]:
+def parse_numbers(numbers: str) -> tuple[tuple[str, tuple[int, int] | None, Terms], ...]:
     """Name, bounds and terms of each number; a number has one or the other."""
-    parsed: list[tuple[str, tuple[int, int] | None, _Terms]] = []
+    parsed: list[tuple[str, tuple[int, int] | None, Terms]] = []
     for item in numbers.split():
         name, _, text = item.partition("=")
         low, dots, high = text.partition("..")
@@ -193,6 +193,6 @@ def _parse_numbers(numbers: str) -> tuple[tuple[str, tuple[int, int] | None, _Te
     return tuple(parsed)
 
 
-def _terms(formula: str) -> _Terms:
+def _terms(formula: str) -> Terms:
     """`a+b-3` as (('', 'a'), ('+', 'b'), ('-', '3'))."""
     return tuple((op, operand) for op, operand in _TERM.findall(formula))

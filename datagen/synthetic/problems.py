@@ -16,7 +16,15 @@ from datagen.synthetic.two_steps import TWO_STEPS
 from datagen.synthetic.words import COLORS, CONTAINERS, FOODS, NAMES, THINGS
 from datagen_schemas.problem import Problem
 
-__all__ = ["FAMILIES", "MAX_NUMBER", "SPLITS", "family_split", "synthetic_problems", "vocabulary"]
+__all__ = [
+    "FAMILIES",
+    "MAX_NUMBER",
+    "SPLITS",
+    "family_of",
+    "family_split",
+    "synthetic_problems",
+    "vocabulary",
+]
 
 _ALL = (*ONE_STEP, *TWO_STEPS, *THREE_STEPS, *FOUR_STEPS)
 _BY_NAME = {family.name: family for family in _ALL}
@@ -104,6 +112,16 @@ def _new_instance(family: Family, seed: int, split: str, i: int, seen: set[str])
         f"problem {i}: family {family.name} has no new question left in split {split}; ask for fewer problems or "
         "for more families"
     )
+
+
+def family_of(problem: Problem) -> Family | None:
+    """The family that a synthetic problem was drawn from, as its `meta` says; None for any other problem."""
+    try:
+        meta = json.loads(problem.meta)
+    except ValueError:
+        return None
+    name = meta.get("family") if isinstance(meta, dict) else None
+    return _BY_NAME.get(name) if isinstance(name, str) else None
 
 
 def single_operation_plans(family: Family) -> tuple[int, ...]:

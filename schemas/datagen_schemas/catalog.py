@@ -1,7 +1,7 @@
 """Every record by the name that `datagen schema NAME` and `datagen validate` use."""
 
 from datagen_schemas.alignment import AlignmentGroup
-from datagen_schemas.augmented import Augmented
+from datagen_schemas.augmented import AugmentationCount, Augmented, RejectedQuestion
 from datagen_schemas.candidate import Candidate
 from datagen_schemas.example import Example
 from datagen_schemas.preference import Preference
@@ -19,5 +19,7 @@ RECORDS: dict[str, type[Record]] = {
     "preference": Preference,
     "example": Example,
     "augmented": Augmented,
+    "rejected-question": RejectedQuestion,
+    "augmentation-count": AugmentationCount,
     "provenance": Provenance,
 }

@@ -40,7 +40,13 @@ def test_bad_template_is_refused_when_loaded(source: str, message: str) -> None:
         PromptTemplate("t", source, fields=FIELDS)
 
 
-@pytest.mark.parametrize("name", ["plain", "solve", "fewshot", "augment-rephrase", "solve-backward"])
+BY_QUESTION = [
+    *("plain", "solve", "solve-metamath", "fewshot"),
+    *("augment-rephrase", "solve-backward", "solve-backward-metamath"),
+]
+
+
+@pytest.mark.parametrize("name", BY_QUESTION)
 def test_built_in_templates_show_the_question(name: str) -> None:
     assert load_prompt(name, fields=FIELDS).render_text(question="How many?").count("How many?") == 1
 
@@ -53,6 +59,8 @@ def test_own_file_is_read_by_path_and_a_missing_name_lists_what_there_is(tmp_pat
     file = tmp_path / "mine.jinja"
     file.write_text("Solve: {{ question }}")
     assert load_prompt(str(file), fields=FIELDS).render_text(question="x") == "Solve: x"
-    known = "augment-rephrase, augment-statement, fewshot, judge, plain, solve, solve-backward"
+    known = (
+        "augment-rephrase, augment-statement, fewshot, judge, plain, solve, solve-backward, solve-backward-metamath"
+    )
     with pytest.raises(DataError, match=f"Built in: {known}"):
         load_prompt("nope", fields=FIELDS)

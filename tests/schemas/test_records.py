@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.arrow import arrow_schema
+from datagen_schemas.augmented import AugmentationCount, Augmented, RejectedQuestion
 from datagen_schemas.candidate import Candidate
 from datagen_schemas.catalog import RECORDS
 from datagen_schemas.example import Example
@@ -94,6 +95,32 @@ def test_schema_of_example_is_frozen() -> None:
             pa.field("sample", pa.int64(), nullable=True),
             text("model", nullable=True),
             pa.field("provenance", pa.struct(PROVENANCE), nullable=False),
+        ]
+    )
+
+
+def test_schemas_of_augmented_rows_are_frozen() -> None:
+    """The first five columns of Augmented are those of MetaMathQA, and its answer."""
+    names = ("type", "query", "response", "original_question", "answer", "problem_id")
+    provenance = pa.field("provenance", pa.struct(PROVENANCE), nullable=False)
+    assert arrow_schema(Augmented) == pa.schema([*map(text, names), provenance])
+    assert arrow_schema(RejectedQuestion) == pa.schema(
+        [
+            *map(text, ("type", "query", "reason")),
+            text("evidence", nullable=True),
+            *map(text, ("original_question", "problem_id")),
+            pa.field("reply_keys", TEXTS, nullable=False),
+        ]
+    )
+    reasons = pa.list_(pa.struct([text("reason"), pa.field("n", pa.int64(), nullable=False)]))
+    numbers = {name: pa.field(name, pa.int64(), nullable=False) for name in ("questions", "accepted", "solutions")}
+    assert arrow_schema(AugmentationCount) == pa.schema(
+        [
+            *map(text, ("problem_id", "type")),
+            numbers["questions"],
+            numbers["accepted"],
+            pa.field("rejected", reasons, nullable=False),
+            numbers["solutions"],
         ]
     )
 

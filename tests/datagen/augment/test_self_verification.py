@@ -1,6 +1,13 @@
 import pytest
 
-from datagen.augment.self_verification import check_statement, parse_statement, statement_fields, sv_question
+from datagen.augment.self_verification import (
+    check_statement,
+    declarative,
+    parse_statement,
+    statement_fields,
+    sv_questions,
+)
+from datagen.store.spill import Spilled
 from datagen_prompts.template import load_prompt
 from datagen_schemas.problem import Problem
 
@@ -100,13 +107,56 @@ def test_what_has_no_question_or_no_number_as_answer_has_no_prompt(question: str
     assert statement_fields(problem(question, answer)) is None
 
 
+@pytest.mark.parametrize(
+    ("context", "statement", "text", "start"),
+    [
+        (
+            "Nora sold 48 clips in May. ",
+            "She sold 72 clips in all",
+            "Nora sold 48 clips in May. She sold 72 clips in all.",
+            27,
+        ),
+        ("", "If 5 are sold, 72 are left.", "If 5 are sold, 72 are left.", 0),
+        ('He said "5!"', "It is 5.", 'He said "5!" It is 5.', 13),
+    ],
+)
+def test_context_and_statement_are_sentences_of_one_text(context: str, statement: str, text: str, start: int) -> None:
+    assert declarative(context, statement) == (text, start)
+    assert text[start:].startswith(statement)
+
+
+def said(text: str, sample: int = 0) -> Spilled:
+    return Spilled(text, sample, "m", "http://h/v1", f"key-{sample}", None)
+
+
 def test_sv_question_is_context_statement_and_the_question_for_x() -> None:
-    assert (
-        sv_question("Nora sold x clips in May. ", statement="She sold 72 clips in all")
-        == "Nora sold x clips in May. She sold 72 clips in all. What is the value of the unknown variable x?"
+    nora = problem("Nora sold 48 clips in May. If she sells 24 in June, how many clips has she sold?", "72")
+    found = list(
+        sv_questions(nora, [said("If she sells 24 in June, she has sold 72 clips.")], per_problem="all", seed=0)
     )
-    assert sv_question("", statement="If y is sold, 72 are left.", unknown="y").endswith("unknown variable y?")
-    assert sv_question('He said "x!"', statement="It is 5.").startswith('He said "x!" It is 5. What')
+    asks = "What is the value of the unknown variable x?"
+    assert [(one.text, one.answer) for one in found] == [
+        (f"Nora sold x clips in May. If she sells 24 in June, she has sold 72 clips. {asks}", "48"),
+        (f"Nora sold 48 clips in May. If she sells x in June, she has sold 72 clips. {asks}", "24"),
+    ]
+    assert {one.parents for one in found} == {("key-0",)}
+
+
+def test_the_first_statement_that_passes_is_used() -> None:
+    nora = problem("Nora sold 48 clips in May and 24 in June. How many has she sold?", "72")
+    replies = [said("It is 71."), said("She has sold 72.", 1), said("She sold 72 in all.", 2)]
+    found = list(sv_questions(nora, replies, per_problem="all", seed=0))
+    assert [(one.reason, one.parents) for one in found] == [
+        ("statement: no answer", ("key-0",)),
+        (None, ("key-1",)),
+        (None, ("key-1",)),
+    ]
+
+
+def test_the_letter_is_unused_in_the_original_question_too() -> None:
+    odd = problem("A square has 4 sides of 5 m. Let x be its area in square metres. What is x?", "25")
+    found = list(sv_questions(odd, [said("It is 25.")], per_problem="one", seed=0))
+    assert "the unknown variable y?" in found[0].text
 
 
 def test_the_prompts_own_examples_pass_the_check() -> None:

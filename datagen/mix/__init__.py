@@ -1,0 +1,1 @@
+"""What goes into a training mixture, and what must stay out of it."""

@@ -1,0 +1,43 @@
+"""Which problems are a test set: the one that goes with a dataset, or the one that a name or path means."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from datagen.readers.locate import NO_SPLIT, SUFFIXES, locate, split_of
+from datagen.readers.read import DatasetSpec, read_problems
+
+GSM8K = "gsm8k"
+TEST = "test"
+
+
+def test_set(name: str) -> DatasetSpec:
+    """The test split of what a name or path means; all of it where there are no splits.
+
+    Raises:
+        DataError: a path without data, or with splits of which none is the test split.
+    """
+    path = Path(name)
+    if not path.exists():
+        return DatasetSpec(name, split=TEST)
+    split = locate(path, None, default_split=TEST).split
+    return DatasetSpec(name, split=None if split == NO_SPLIT else split)
+
+
+def known_test_set(spec: DatasetSpec) -> DatasetSpec | None:
+    """GSM8K's test split, if this is GSM8K and another split of it; None if no test set is known.
+
+    A local copy is known by its shape and by the one test file beside it.
+    """
+    if spec.split == TEST:
+        return None
+    if spec.name == GSM8K:
+        return DatasetSpec(GSM8K, split=TEST)
+    path = Path(spec.name)
+    if not path.exists() or spec.format not in (None, GSM8K) or spec.columns:
+        return None
+    folder = path if path.is_dir() else path.parent
+    tests = [file for file in folder.glob("test*") if file.suffix in SUFFIXES and split_of(file) == TEST]
+    if len(tests) != 1 or tests[0] == path:
+        return None
+    first = next(read_problems(replace(spec, limit=1, skip_bad=True)), None)
+    return DatasetSpec(str(tests[0]), format=GSM8K) if first is not None and first.id.startswith("gsm8k-") else None
