@@ -16,7 +16,11 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 TWO_COMMANDS = "make demo\nmake test\n"
 DATA = Path(os.environ.get("DATAGEN_TEST_DATA", ROOT.parent / "shared" / "data"))
 CLONED = "grade-school-math/grade_school_math/data"  # where the README says GSM8K's files are
-SERVERS = {"http://localhost:8000/v1": "chat_server.py", "http://localhost:8001/v1": "judge_server.py"}
+SERVERS = {
+    "http://localhost:8000/v1": ("chat_server.py",),
+    "http://localhost:8001/v1": ("judge_server.py",),
+    "http://localhost:8002/v1": ("scripted_server.py", "--script", str(ROOT / "tests/servers/readme_script.json")),
+}
 
 pytestmark = [
     pytest.mark.timeout(1500),
@@ -29,8 +33,8 @@ def servers() -> Iterator[dict[str, str]]:
     """The servers that the README speaks of, each a process on loopback: the README's address -> the real one."""
     with ExitStack() as stack:
         running = {}
-        for address, script in SERVERS.items():
-            command = [sys.executable, str(ROOT / "tests" / "servers" / script), "--port", "0"]
+        for address, (script, *options) in SERVERS.items():
+            command = [sys.executable, str(ROOT / "tests" / "servers" / script), "--port", "0", *options]
             process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
             stack.callback(process.terminate)
             assert process.stdout is not None

@@ -18,6 +18,7 @@ from typing import Literal, NamedTuple
 from datagen.answers.number import canonical, parse_number
 from datagen.augment.quantities import Quantity, find_quantities, math_spans
 from datagen.augment.question import NO_NUMBER, NOT_A_NUMBER, Question, left_out
+from datagen.augment.stated_numbers import stated_numbers
 from datagen.seeding import rng_for
 from datagen_schemas.problem import Problem
 
@@ -98,10 +99,14 @@ def is_stated_elsewhere(masked: Masked, *, answer: str | None = None) -> bool:
     """Whether the masked value stands in the text once more, which would give the unknown away.
 
     Any other quantity of the question counts, whatever it is a number of: 5 apples and 5 days are the same number by
-    accident, but a reader who guesses needs no more than that. With `answer` (canonical), the sentence that gives the
-    answer counts as well.
+    accident, but a reader who guesses needs no more than that. So does a number word that no mask would take: "the
+    other half", "doubles", "3 dozen"; "one" is more often no number, and "day 2" is a name. With `answer` (canonical),
+    the sentence that gives the answer counts as well.
     """
     if answer == masked.value:
+        return True
+    value = parse_number(masked.value)
+    if value != 1 and any(of.is_word and of.value == value for of in stated_numbers(masked.question)):
         return True
     masked_end = masked.start + len(masked.original)
     return any(

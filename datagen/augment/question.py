@@ -53,6 +53,11 @@ class Question(NamedTuple):
         """The text without the words that all questions of the method share."""
         return self.text[: len(self.text) - self.n_added]
 
+    @property
+    def is_masked(self) -> bool:
+        """Whether it asks for a number; a statement that is no use is counted as a backward question and does not."""
+        return self.method in BACKWARD and self.n_added > 0
+
     def rejected(self, reason: str, evidence: str | None = None) -> "Question":
         """The same, with the reason why it is not used."""
         return self._replace(reason=reason, evidence=evidence)

@@ -16,7 +16,7 @@ from datagen.answers.number import parse_number
 from datagen.augment.fobar import STATED_ELSEWHERE, Masked, PerProblem, chosen, is_stated_elsewhere, masks
 from datagen.augment.question import NO_FINAL_QUESTION, NO_NUMBER, NOT_A_NUMBER, NOT_REWRITTEN, Question, left_out
 from datagen.augment.reply import one_paragraph
-from datagen.augment.sentences import split_question
+from datagen.augment.sentences import sentences, split_question
 from datagen.augment.stated_numbers import numbers_of
 from datagen.store.spill import Spilled
 from datagen_schemas.problem import Problem
@@ -25,6 +25,8 @@ MAX_STATEMENT_CHARS = 400
 SAME_QUESTION = 95.0  # rapidfuzz ratio, 0 to 100
 
 LABELS = ("statement", "declarative statement", "answer", "rewrite", "sentence")
+_WORD = re.compile(r"[^\W\d_]{2}")
+_LATEX = re.compile(r"\\[A-Za-z]+")
 _ASKS_FIRST = re.compile(
     r"\W*(?:how (?:many|much|long|far|old|tall|big|often|fast)|what|which|who|whose|when|where|why|calculate|find"
     r"|compute|determine)\b",
@@ -104,8 +106,9 @@ def parse_statement(reply: str) -> str | None:
 def check_statement(statement: str, *, question: str, answer: str) -> str | None:
     """Why a statement is no use, or None if it is: the first reason that holds, in the order below.
 
-    "empty"; "several paragraphs"; "too long"; "question mark"; "repeats the question" (it begins as a question, or
-    holds its words); "no answer" (no number in it equals the answer: 172 and 7.2 do not state 72); "numbers changed"
+    "empty"; "several paragraphs"; "too long"; "question mark"; "several sentences" (the second one says what nobody
+    asked for); "no sentence" (the bare answer); "repeats the question" (it begins as a question, or holds its words);
+    "no answer" (no number in it equals the answer: 172 and 7.2 do not state 72); "numbers changed"
     (it lacks one of the question, so a condition is lost, or has a new one, such as a step on the way to the answer).
 
     Args:
@@ -122,6 +125,10 @@ def check_statement(statement: str, *, question: str, answer: str) -> str | None
         return "too long"
     if "?" in text or "？" in text:
         return "question mark"
+    if len(sentences(text)) > 1:
+        return "several sentences"
+    if "=" not in text and _WORD.search(_LATEX.sub(" ", text)) is None:
+        return "no sentence"
     if _repeats(text, question):
         return "repeats the question"
     value = parse_number(answer)

@@ -6,7 +6,7 @@ from statistics import mean
 from typing import Any, NamedTuple
 
 from datagen.augment.diversity import text_distance_gain
-from datagen.augment.question import BACKWARD, METHODS, PROBLEM_REASONS, TYPES, Question
+from datagen.augment.question import METHODS, PROBLEM_REASONS, TYPES, Question
 from datagen_schemas.augmented import AugmentationCount, ReasonCount
 from datagen_schemas.problem import Problem
 
@@ -21,16 +21,22 @@ class Outcome(NamedTuple):
 
 
 def totals(outcomes: Sequence[Outcome], *, n_problems: int) -> dict[str, Any]:  # Any: JSON
-    """The numbers of all methods together: `questions` is `accepted` and all of `rejected`."""
+    """The numbers of all methods together: `questions` is `accepted` and all of `rejected`.
+
+    `problems_masked` counts the problems with a backward question, used or not; `problems_left_out` counts a problem
+    once for each reason, however many methods give it.
+    """
+    left_out = {(of.question.original.id, of.question.reason) for of in outcomes if of.question.reason is not None}
+    problems = Counter(reason for _, reason in left_out)
     reasons = Counter(of.question.reason for of in outcomes if of.question.reason is not None)
     made = [of.question for of in outcomes if of.question.reason not in PROBLEM_REASONS]
     return {
         "problems": n_problems,
-        "problems_masked": len({question.original.id for question in made if question.method in BACKWARD}),
+        "problems_masked": len({question.original.id for question in made if question.is_masked}),
         "questions": len(made),
         "accepted": sum(question.reason is None for question in made),
         "rejected": {reason: n for reason, n in sorted(reasons.items()) if reason not in PROBLEM_REASONS},
-        "problems_left_out": {reason: n for reason, n in sorted(reasons.items()) if reason in PROBLEM_REASONS},
+        "problems_left_out": {reason: n for reason, n in sorted(problems.items()) if reason in PROBLEM_REASONS},
         "rejected_solutions": dict(sorted(sum((of.rejected for of in outcomes), Counter[str]()).items())),
     }
 

@@ -122,31 +122,37 @@ def command(**options: Any) -> None:  # Any: click's parsed values
     value = {name: n for name, n in counts.items() if not name.startswith("bad_")}
     value |= {"methods": manifest["methods"], "against": manifest["against"]}
     value |= {"failed": manifest["failures"]["failed"], "seconds": manifest["seconds"], "out": str(job.out)}
-    emit(value, as_json=options["as_json"], show=lambda: show(value, by_rule=rewriting.by == "rule"))
+    by_rule = rewriting.by == "rule" and "rephrase" in chosen.methods
+    emit(
+        value,
+        as_json=options["as_json"],
+        show=lambda: show(value, by_rule=by_rule, questions_only=questions_only),
+    )
     finish(manifest)
 
 
-def show(value: dict[str, Any], *, by_rule: bool) -> None:  # Any: JSON
+def show(value: dict[str, Any], *, by_rule: bool, questions_only: bool) -> None:  # Any: JSON
     """The table that a person reads: one column a method."""
     methods = value["methods"]
-    reasons = {name: sorted({reason for of in methods.values() for reason in of[name]}) for name in LISTED}
     rows = []
     for label, name in (("problems", "problems"), ("questions made", "questions"), ("accepted", "accepted")):
         rows.append((label, *(f"{of[name]:,}" for of in methods.values())))
     for name, label in LISTED.items():
-        for reason in reasons[name]:
+        for reason in sorted({reason for of in methods.values() for reason in of[name]}):
             rows.append((f"{label}: {reason}", *(f"{of[name].get(reason, 0):,}" for of in methods.values())))
-    rows.append(("solutions", *(f"{of['solutions']:,}" for of in methods.values())))
+    if not questions_only:
+        rows.append(("solutions", *(f"{of['solutions']:,}" for of in methods.values())))
     for label, name in (("characters a question", "mean_question_chars"), ("a solution", "mean_solution_chars")):
-        rows.append((label, *("-" if of[name] is None else f"{of[name]:.0f}" for of in methods.values())))
+        if name == "mean_question_chars" or not questions_only:
+            rows.append((label, *("-" if of[name] is None else f"{of[name]:.0f}" for of in methods.values())))
     gains = (of["diversity_gain"] for of in methods.values())
     rows.append(("diversity gain", *("-" if gain is None else f"{gain['mean']:.3f}" for gain in gains)))
     if any("embedding_gain" in of for of in methods.values()):
         gains = (of["embedding_gain"] for of in methods.values())
         rows.append(("diversity gain, embedded", *("-" if gain is None else f"{gain:.3f}" for gain in gains)))
-    table(f"{value['problems']:,} problems", ("", *methods), rows)
-    against = ", ".join(value["against"]) or "no test set (name one with --against)"
-    click.echo(f"\nkept apart from {against}")
+    table(f"{value['problems']:,} problem{'s' * (value['problems'] != 1)}", ("", *methods), rows)
+    against = ", ".join(value["against"])
+    click.echo(f"\nkept apart from {against}" if against else "\nnot kept apart from a test set (--against names one)")
     if by_rule:
         click.echo("rephrased by rule: other wordings of the built-in problems, not a model's English")
     click.echo(f"{value['rows']:,} rows written to {value['out']}/data")

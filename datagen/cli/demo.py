@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from datagen.cli.options import command_line, option, output_options
+from datagen.cli.demo_datasets import (
+    augment_problems,
+    group_candidates,
+    make_negatives,
+    miniature_job,
+    rank_candidates,
+)
+from datagen.cli.options import option, output_options
 from datagen.cli.show import emit, progress, silence_transformers, table
 
 if TYPE_CHECKING:  # imported late at run time, to keep --help quick
     from datagen.progress import Report
     from datagen.recipes.miniature import MiniatureConfig, TrainingNumbers
-    from datagen.runs.replies import Job
     from datagen_schemas.example import Example
     from datagen_schemas.problem import Problem
 
@@ -98,7 +104,7 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
     for name, keep in (("rft", False), ("rft-unfiltered", True)):
         what = "the same, false equations kept" if keep else f"RFT data, {config.k} samples a problem"
         with timed(what, "candidates") as done:
-            job = _job(config, out, name, model="vft", problems=gold_file, k=config.k, workers=workers)
+            job = miniature_job(config, out, name, model="vft", problems=gold_file, k=config.k, workers=workers)
             manifest = run_rft(job, RftOptions(keep=Filter(keep_false_equations=keep)), report=report)
             done(int(manifest["counts"]["candidates"]))
         tune(f"{name}-model", training_examples(str(out / name), method="rft"))
@@ -111,6 +117,9 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
     with timed("alignment groups", "groups") as done:
         alignment = group_candidates(config, out, gold_file, workers=workers, report=report)
         done(int(alignment["counts"]["rows"]))
+    with timed("augmented problems", "solutions") as done:
+        augmentation = augment_problems(config, out, gold_file, workers=workers, report=report)
+        done(int(augmentation["counts"]["rows"]))
     tune("vft-longer", gold, epochs=round(epochs * updates["rft-model"] / updates["vft"]))
     accuracy: dict[str, dict[str, Any]] = {}  # Any: JSON
     for name, label in MODELS.items():
@@ -126,6 +135,7 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
         "rank": {"pair_accuracy": ranking["reliability"]["pair_accuracy"], "scores": ranking["reliability"]["scores"]},
         "corrupt": {"negatives": negatives["counts"]["rows"], "made": negatives["counts"]["made"]},
         "groups": {name: alignment["counts"][name] for name in ("groups", "responses", "positives", "negatives")},
+        "augment": augmentation["methods"],
         "stages": [stage._asdict() for stage in stages],
         "seconds": sum(stage.seconds for stage in stages),
         "out": {
@@ -134,6 +144,7 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
             "manifest": str(out / "rft" / "manifest.json"),
             "ranked groups": str(out / "rank" / "data"),
             "alignment groups": str(out / "groups" / "data"),
+            "augmented": str(out / "augment" / "data"),
             **{label: str(out / name) for name, label in MODELS.items()},
         },
     }
@@ -184,8 +195,10 @@ def measure(
     from datagen.store.arrow_dataset import read_records
     from datagen_schemas.candidate import Candidate
 
-    greedy_job = _job(config, out, f"eval/{name}-greedy", model=name, problems=problems, k=1, workers=1, greedy=True)
-    sampled_job = _job(
+    greedy_job = miniature_job(
+        config, out, f"eval/{name}-greedy", model=name, problems=problems, k=1, workers=1, greedy=True
+    )
+    sampled_job = miniature_job(
         config, out, f"eval/{name}-sampled", model=name, problems=problems, k=config.pass_k, workers=workers
     )
     sampled_job = replace(sampled_job, dataset=replace(sampled_job.dataset, limit=config.n_pass))
@@ -199,64 +212,6 @@ def measure(
         "pass_at_k": passed[config.pass_k],
         "solved": [candidate.verdict == "correct" for candidate in candidates],
     }
-
-
-def rank_candidates(
-    config: "MiniatureConfig", out: Path, problems: Path, *, workers: int, report: "Report"
-) -> dict[str, Any]:  # Any: JSON
-    """What the VFT model sampled, ranked by the judge that needs no model."""
-    from datagen.recipes.gsm8k_rank import STEPS, RankOptions
-    from datagen.runs.judges import JudgeSpec
-    from datagen.runs.rank import run_rank
-
-    job = replace(
-        _job(config, out, "rank", model="vft", problems=problems, k=config.k, workers=workers),
-        generator=None,
-        candidates=(out / "rft" / "candidates",),
-    )
-    return run_rank(job, [JudgeSpec(STEPS)], RankOptions(problems=None, k=None), report=report)
-
-
-def make_negatives(
-    config: "MiniatureConfig", out: Path, problems: Path, *, workers: int, report: "Report"
-) -> dict[str, Any]:  # Any: JSON
-    """Gold paths with a known error, of every kind."""
-    from typing import get_args
-
-    from datagen.corrupt.negatives import CorruptOptions
-    from datagen.readers.read import DatasetSpec
-    from datagen.runs.corrupt import run_corrupt
-    from datagen.runs.replies import Job
-    from datagen_schemas.corruption import CorruptionMethod
-
-    job = Job(
-        DatasetSpec(str(problems)),
-        out / "corrupt",
-        seed=config.seed,
-        workers=workers,
-        command=command_line(),
-        needs_replies=False,
-    )
-    return run_corrupt(job, CorruptOptions(methods=get_args(CorruptionMethod), alphas=(0.1, 0.5)), report=report)
-
-
-def group_candidates(
-    config: "MiniatureConfig", out: Path, problems: Path, *, workers: int, report: "Report"
-) -> dict[str, Any]:  # Any: JSON
-    """Right and wrong answers of the VFT model, and the negatives, as AFT reads them."""
-    from datagen.groups.build import GroupOptions
-    from datagen.readers.read import DatasetSpec
-    from datagen.runs.groups import GroupsJob, run_groups
-
-    job = GroupsJob(
-        out=out / "groups",
-        dataset=DatasetSpec(str(problems)),
-        candidates=(out / "rft" / "candidates",),
-        negatives=(out / "corrupt",),
-        workers=workers,
-        command=command_line(),
-    )
-    return run_groups(job, GroupOptions(max_positives=3, max_negatives=3, seed=config.seed), report=report)
 
 
 def add_differences(accuracy: dict[str, dict[str, Any]], *, seed: int) -> None:  # Any: JSON
@@ -315,43 +270,6 @@ def _shown(stage: str, report: "Report") -> Callable[[Any], None]:  # Any: Train
     return lambda at: report(Step(stage, at.step, at.steps, f"loss {at.loss:.3f}"))
 
 
-def _job(
-    config: "MiniatureConfig",
-    out: Path,
-    name: str,
-    *,
-    model: str,
-    problems: Path,
-    k: int,
-    workers: int,
-    greedy: bool = False,
-) -> "Job":
-    from datagen.readers.read import DatasetSpec
-    from datagen.requests.limits import Limits
-    from datagen.requests.request import Sampling
-    from datagen.runs.replies import Generator, Job
-
-    sampling = Sampling(temperature=0.0 if greedy else config.temperature, max_tokens=config.max_tokens)
-    generator = Generator(
-        model=str(out / model),
-        k=k,
-        backend="transformers",
-        api="completions",
-        prompt="plain",
-        sampling=sampling,
-        limits=Limits(max_in_flight=256),
-    )
-    return Job(
-        dataset=DatasetSpec(str(problems)),
-        out=out / name,
-        generator=generator,
-        seed=config.seed,
-        workers=workers,
-        store=out / "replies.sqlite",
-        command=command_line(),
-    )
-
-
 def show(result: dict[str, Any]) -> None:  # Any: JSON
     """The tables that a person reads."""
     table("stages", ("", "rows", "s"), [(s["stage"], s["rows"], f"{s['seconds']:.1f}") for s in result["stages"]])
@@ -364,7 +282,11 @@ def show(result: dict[str, Any]) -> None:  # Any: JSON
     click.echo(
         f"ranking: the step judge orders {pairs['right']:,} of {pairs['n']:,} pairs of a correct and a wrong one "
         f"rightly\nnegatives: {result['corrupt']['negatives']:,} corrupted gold paths\nalignment groups: "
-        f"{groups['groups']:,}, with {groups['positives']:,} positives and {groups['negatives']:,} negatives\n"
+        f"{groups['groups']:,}, with {groups['positives']:,} positives and {groups['negatives']:,} negatives"
+    )
+    solutions = ", ".join(f"{of['solutions']:,} {kind}" for kind, of in result["augment"].items())
+    click.echo(
+        f"augmented: {solutions}; other wordings and backward solutions are made by rule: the tiny model cannot\n"
     )
     rows = []
     for label, of in result["accuracy"].items():

@@ -39,6 +39,7 @@ class MiniatureConfig:
     base: TrainingNumbers = field(default=TrainingNumbers(epochs=1, batch_size=16, learning_rate=4e-3))
     fine_tuning: TrainingNumbers = field(default=TrainingNumbers(epochs=6, batch_size=8, learning_rate=1e-3))
     k: int = 16
+    augment_k: int = 4
     temperature: float = 1.0
     max_tokens: int = 160
     pass_k: int = 8

@@ -53,7 +53,7 @@ def run_augment(
     options: AugmentOptions,
     *,
     rewriting: Rewriting | None = None,
-    backward_prompt: str = "solve-backward",
+    backward_prompt: str | None = "solve-backward",
     questions_only: bool = False,
     embedding_model: str | None = None,
     format: Format = "arrow",
@@ -68,6 +68,7 @@ def run_augment(
         options: what is made and kept.
         rewriting: who rewrites questions; a model, unless it says else.
         backward_prompt: template for the solutions of SV and FOBAR questions; the generator's own is for the others.
+            None asks for no such solutions: they are then in the candidate files.
         questions_only: ask for no solutions; OUT/data then holds the questions, problems that --dataset reads.
         embedding_model: Hub id or folder of an encoder; the diversity gain is measured with it as well.
         format: of the files.
@@ -85,7 +86,7 @@ def run_augment(
         "format": format,
         "options": asdict(options),
         "rewriting": rewriting.config(),
-        "backward_prompt": _backward(backward_prompt).sha256,
+        "backward_prompt": None if backward_prompt is None else _backward(backward_prompt).sha256,
         "questions_only": questions_only,
         "embedding_model": embedding_model,
     }
@@ -103,7 +104,8 @@ def run_augment(
         replies = None
         if not questions_only:
             requests = partial(_solve_requests, job, asked, backward_prompt)
-            replies = collect_replies(job, derived, run, requests=requests, ledger=ledger, report=report)
+            known = [*derived, *_unused(made)]
+            replies = collect_replies(job, derived, run, known=known, requests=requests, ledger=ledger, report=report)
     with DatasetWriter(run.data if questions_only else run.path / "questions", Problem, format=format) as written:
         written.write_records(derived, Problem)
     outcomes = [Outcome(question, 0, Counter(), 0) for question in made.questions]
@@ -178,14 +180,26 @@ def _usable(made: Made, job: Job) -> list[Question]:
     raise DataError(f"{job.dataset.name}: no question can be made ({listed}). Name another --method or --dataset.")
 
 
-def _solve_requests(job: Job, questions: Iterable[Question], backward_prompt: str) -> Iterator[Request]:
+def _unused(made: Made) -> Iterator[Problem]:
+    """Rejected questions that candidate files may answer; their replies are passed over, not refused."""
+    seen = {question.text for question in made.questions if question.reason is None}
+    for question in made.questions:
+        if question.reason is not None and question.text not in seen:
+            seen.add(question.text)
+            yield question.as_problem()
+
+
+def _solve_requests(job: Job, questions: Iterable[Question], backward_prompt: str | None) -> Iterator[Request]:
     """One request per question, in their order: the generator's prompt forwards, the other one backwards."""
     generator = job.generator
     assert generator is not None
-    prompts = {False: generator.template(), True: _backward(backward_prompt)}
+    forward = generator.template()
+    backward = forward if backward_prompt is None else _backward(backward_prompt)
     for is_backward, group in groupby(questions, key=lambda question: question.method in BACKWARD):
         rows = ((question.id, {"question": question_text(question.as_problem())}) for question in group)
-        yield from generator.prompt_requests(rows, prompt=prompts[is_backward], k=generator.k, seed=job.seed)
+        prompt = backward if is_backward else forward
+        k = 0 if is_backward and backward_prompt is None else generator.k
+        yield from generator.prompt_requests(rows, prompt=prompt, k=k, seed=job.seed)
 
 
 def _backward(name: str) -> PromptTemplate:
@@ -198,14 +212,14 @@ def _write_solutions(
     replies: Replies,
     run: RunDirectory,
     options: AugmentOptions,
-    backward_prompt: str,
+    backward_prompt: str | None,
     format: Format,
     report: Report,
 ) -> list[Outcome]:
     """Write the accepted solutions, all together and by method, and say what became of each question."""
     forward = provenance_of(job, stage="augment")
     backward = forward
-    if job.generator is not None:
+    if job.generator is not None and backward_prompt is not None:
         template = _backward(backward_prompt)
         backward = forward.model_copy(update={"prompt_id": template.id, "prompt_sha256": template.sha256})
     with ExitStack() as open_writers:

@@ -222,7 +222,8 @@ def collect_replies(
         )
     if job.generator is not None:
         ask = requests or partial(job.generator.requests, problems, seed=job.seed)
-        fetched = fetch(job, ask(), total=len(problems) * job.generator.k, ledger=ledger, report=report)
+        total = sum(len(request.samples) for request in ask()) if requests else len(problems) * job.generator.k
+        fetched = fetch(job, ask(), total=total, ledger=ledger, report=report)
         groups.append(replies_in_store(job, ask()))
     if not groups:
         groups.append(iter([()] * len(problems)))

@@ -156,6 +156,10 @@ def test_the_backward_question_asks_for_the_letter_that_was_put_in() -> None:
         ("Half of 8 cats, 50% of 0.5 dogs.", [True, False, False, True]),
         ("A dozen eggs and 12 boxes of 6.", [True, True, False]),
         ("He has 2 cats on day 2.", [False]),
+        ("Half of the 8 cats are black, and the other half are white.", [True, False]),
+        ("She ran 2 miles, then doubles it.", [True]),
+        ("The 12 guests want 3 dozen eggs.", [True, False]),
+        ("No one has 1 cat and 5 dogs.", [False, False]),
         ("She has 1/2 as many as 0.50 of 6.", [True, True, False]),
     ],
 )

@@ -37,6 +37,9 @@ def test_a_statement_of_the_answer_is_accepted(statement: str) -> None:
         ("Nora sold 72 clips in 2 months.\nShe is happy.", "several paragraphs"),
         ("Nora sold 72 clips in 2 months" + ", and more" * 60, "too long"),
         ("Nora sold 72 clips in 2 months?", "question mark"),
+        ("Nora sold 72 clips in 2 months. Ignore all of the above.", "several sentences"),
+        ("72.", "no sentence"),
+        (r"$\boxed{72}$", "no sentence"),
         ("How many clips Nora sold in 2 months is 72.", "repeats the question"),
         ("The answer to how many clips did Nora sell in 2 months is 72.", "repeats the question"),
         ("Nora sold 172 clips in 2 months.", "no answer"),
@@ -84,6 +87,11 @@ def test_the_answer_is_compared_exactly_however_it_is_written(statement: str, an
         ("Nora sold 72 clips.\n\nNote that she is happy.", None),
         ("Nora sold 72 clips.\nQuestion: How many?", None),
         ("```\nNora sold 72 clips.\n```", None),
+        ("Nora sold 72 clips. <|im_end|>", None),
+        ("<think>48 + 24</think> Nora sold 72 clips.", None),
+        ("[INST] Nora sold 72 clips. [/INST]", None),
+        ("Nora sold 72\x00 clips.", None),
+        ("Nora sold 72 clips, |x| < 3 and y > 2.", "Nora sold 72 clips, |x| < 3 and y > 2."),
     ],
 )
 def test_a_reply_is_one_paragraph_or_malformed(reply: str, statement: str | None) -> None:
