@@ -75,7 +75,7 @@ _ITEM = re.compile(
       |(?P<numerator>{_INT})\s?[/⁄]\s?(?P<denominator>{_INT})(?![0-9.])
       |(?P<part>[½⅓⅔¼¾⅕⅛])
       |(?P<decimal>{_INT}(?:\.[0-9]+)?|(?<![\w.])\.[0-9]+)
-    )(?P<ordinal>(?:st|nd|rd|th)\b)?
+    )(?P<ordinal>(?:st|nd|rd|ths?)\b)?
     """,
     re.VERBOSE,
 )
@@ -120,7 +120,7 @@ def _items(text: str) -> list[_Item]:
         if match["word"] is not None:
             word = "" if match["name"] else match["word"].lower()
             out.append(_Item(word or "name", None, start, end))
-        elif match["ordinal"]:
+        elif match["ordinal"] and not (match["denominator"] or match["down"]):  # 3rd, but not 1/3rd
             out.append(_Item("ordinal", None, start, end))
         elif len(match[0]) <= MAX_DIGITS:
             out.append(_Item("", _digits(match), start, end))

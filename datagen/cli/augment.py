@@ -1,5 +1,6 @@
 """`datagen augment`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -120,18 +121,31 @@ def command(**options: Any) -> None:  # Any: click's parsed values
         )
     counts = manifest["counts"]
     value = {name: n for name, n in counts.items() if not name.startswith("bad_")}
+    value["bad_rows"] = {
+        "problems": counts["bad_problems"]["by_reason"],
+        "candidates": {} if counts["bad_candidates"] is None else counts["bad_candidates"]["by_reason"],
+    }
     value |= {"methods": manifest["methods"], "against": manifest["against"]}
     value |= {"failed": manifest["failures"]["failed"], "seconds": manifest["seconds"], "out": str(job.out)}
-    by_rule = rewriting.by == "rule" and "rephrase" in chosen.methods
+    notes = []
+    if rewriting.by == "rule" and "rephrase" in chosen.methods:
+        notes.append("rephrased by rule: other wordings of the built-in problems, not a model's English")
+    if not options["backward_test"]:
+        against = ", ".join(manifest["against"])
+        notes.append(
+            f"kept apart from {against}" if against else "not kept apart from a test set (--against names one)"
+        )
+    for what, by_reason in value["bad_rows"].items():
+        notes += [f"bad {what} skipped: {n:,} {reason}" for reason, n in by_reason.items()]
     emit(
         value,
         as_json=options["as_json"],
-        show=lambda: show(value, by_rule=by_rule, questions_only=questions_only),
+        show=lambda: show(value, notes=notes, questions_only=questions_only),
     )
     finish(manifest)
 
 
-def show(value: dict[str, Any], *, by_rule: bool, questions_only: bool) -> None:  # Any: JSON
+def show(value: dict[str, Any], *, notes: Sequence[str], questions_only: bool) -> None:  # Any: JSON
     """The table that a person reads: one column a method."""
     methods = value["methods"]
     rows = []
@@ -151,11 +165,9 @@ def show(value: dict[str, Any], *, by_rule: bool, questions_only: bool) -> None:
         gains = (of["embedding_gain"] for of in methods.values())
         rows.append(("diversity gain, embedded", *("-" if gain is None else f"{gain:.3f}" for gain in gains)))
     table(f"{value['problems']:,} problem{'s' * (value['problems'] != 1)}", ("", *methods), rows)
-    against = ", ".join(value["against"])
-    click.echo(f"\nkept apart from {against}" if against else "\nnot kept apart from a test set (--against names one)")
-    if by_rule:
-        click.echo("rephrased by rule: other wordings of the built-in problems, not a model's English")
-    click.echo(f"{value['rows']:,} rows written to {value['out']}/data")
+    click.echo(
+        "\n" + "".join(f"{note}\n" for note in notes) + f"{value['rows']:,} rows written to {value['out']}/data"
+    )
 
 
 LISTED = {
@@ -187,6 +199,12 @@ def _options(options: Options, job: "Job", *, questions_only: bool) -> "AugmentO
         methods = METHODS if can_write else ("fobar",) if questions_only else ("ansaug", "fobar")
         if not can_write and options["rewrite_by"] == "rule":
             methods = ("ansaug", "rephrase", "fobar")
+    needing = [name for name in ("rephrase", "sv") if name in methods]
+    if options["rewrite_by"] == "rule" and "rephrase" in needing:
+        needing.remove("rephrase")
+    if needing and job.generator is None:
+        by_rule = " or, for synthetic problems, --rewrite-by rule" * ("rephrase" in needing)
+        raise click.UsageError(f"--method {needing[0]} needs a model that rewrites: --model NAME{by_rule}.")
     k = options["k"] or (None if job.generator is None else DEFAULT_K)
     if options["min_right"] is not None and k is not None and options["min_right"] > k:
         raise click.UsageError(f"--min-right {options['min_right']} is more than the {k} solutions that -k asks for.")
@@ -216,7 +234,10 @@ def _rewriting(options: Options, job: "Job") -> "Rewriting":
 def _against(options: Options, job: "Job") -> "tuple[DatasetSpec, ...]":
     from datagen.readers.test_sets import known_test_set, test_set
 
-    if options["against"]:
-        return tuple(test_set(name) for name in options["against"] if name != NO_TEST_SET)
+    names = options["against"]
+    if NO_TEST_SET in names and len(names) > 1:
+        raise click.UsageError("--against none goes with no other --against.")
+    if names:
+        return () if names == (NO_TEST_SET,) else tuple(map(test_set, names))
     known = None if options["backward_test"] else known_test_set(job.dataset)
     return () if known is None else (known,)

@@ -3,8 +3,10 @@
 from dataclasses import replace
 from pathlib import Path
 
+from datagen.readers.hub import KNOWN, hub_dataset
 from datagen.readers.locate import NO_SPLIT, SUFFIXES, locate, split_of
-from datagen.readers.read import DatasetSpec, read_problems
+from datagen.readers.read import SYNTHETIC, DatasetSpec, read_problems
+from datagen_schemas.errors import DataError
 
 GSM8K = "gsm8k"
 TEST = "test"
@@ -14,10 +16,13 @@ def test_set(name: str) -> DatasetSpec:
     """The test split of what a name or path means; all of it where there are no splits.
 
     Raises:
-        DataError: a path without data, or with splits of which none is the test split.
+        DataError: neither a dataset's name nor a path, or a path without data or without a test split.
     """
     path = Path(name)
     if not path.exists():
+        is_hub = name in KNOWN or (path.suffix not in SUFFIXES and hub_dataset(name) is not None)
+        if not is_hub and name.partition(":")[0] != SYNTHETIC:
+            raise DataError(f"test set {name}: no such file, and no dataset of that name. Check the path.")
         return DatasetSpec(name, split=TEST)
     split = locate(path, None, default_split=TEST).split
     return DatasetSpec(name, split=None if split == NO_SPLIT else split)

@@ -101,7 +101,8 @@ def new(
 
     A question is in the test set if it overlaps it, or if the one that it was made from does: a rewrite hides the
     words of a test question and not the problem. Backward questions of one problem differ in a word by design, so
-    only an equal one counts among them.
+    only an equal one counts among them. The words that ask for the unknown are in every backward question, so they
+    count for neither.
 
     Args:
         questions: in order; the first of two that are the same is kept.
@@ -121,16 +122,15 @@ def new(
             continue
         overlap = overlaps.get(question.original.id)
         if overlap is None and held_out is not None and question.method != "ansaug":
-            # Not the words that ask for the unknown: a backward test set has them in each of its questions.
             overlap = held_out.overlap(question.own_text)
         if overlap is not None:
             yield question.rejected(IN_TEST_SET, f"{overlap.how}: {overlap.text}")
         elif question.method == "ansaug":
             yield question
-        elif (repeated := existing.find(question.text, family=_family(question))) is not None:
+        elif (repeated := existing.find(question.own_text, family=_family(question))) is not None:
             yield question.rejected(DUPLICATE, f"{repeated.score:.0f} % {repeated.of}")
         else:
-            existing.add(question.id, question.text, family=question.original.id)
+            existing.add(question.id, question.own_text, family=question.original.id)
             yield question
 
 

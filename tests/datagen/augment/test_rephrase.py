@@ -29,6 +29,7 @@ DATA = Path(os.environ.get("DATAGEN_TEST_DATA", Path(__file__).parents[4] / "sha
         ("five, six and seven", "5 6 7"),
         ("two-thirds of a third of one-half", "2/3 1/3 1/2"),
         ("the third day, the 3rd row, room B12", ""),
+        ("1/3rd as many, 2 1/4th and 3/5ths of the 4th", "1/3 9/4 3/5"),
         ("three quarters of it, three quarters and a dime", "3/4 3"),
         ("twice, double, thrice, half a dozen, 3 dozen", "2 2 3 1/2 12 3 12"),
         ("two and a half hours or 3 and 1/2", "5/2 7/2"),
