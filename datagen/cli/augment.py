@@ -10,7 +10,7 @@ from datagen.cli.generation import finish, generate_options, k_option
 from datagen.cli.job import Options, job_from
 from datagen.cli.judging import show_plans
 from datagen.cli.options import option, stack
-from datagen.cli.show import emit, progress, table
+from datagen.cli.show import emit, progress, silence_transformers, table
 
 if TYPE_CHECKING:  # imported late at run time, to keep --help quick
     from datagen.readers.read import DatasetSpec
@@ -108,6 +108,8 @@ def command(**options: Any) -> None:  # Any: click's parsed values
         plans = plan_augment(job, chosen, rewriting=rewriting, backward_prompt=backward, questions_only=questions_only)
         show_plans(plans, as_json=options["as_json"])
         return
+    if options["embedding_model"] is not None:
+        silence_transformers()
     with progress(quiet=options["quiet"]) as report:
         manifest = run_augment(
             job,

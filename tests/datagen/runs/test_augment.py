@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 from datasets import load_from_disk
 
+from datagen.models.embeddings import embed
 from datagen.readers.read import DatasetSpec, read_problems
 from datagen.recipes.metamath import AugmentOptions
 from datagen.requests.limits import Limits
@@ -22,6 +23,7 @@ from datagen.store.arrow_dataset import read_records
 from datagen_schemas.augmented import AugmentationCount, Augmented, RejectedQuestion
 from datagen_schemas.errors import DataError
 from datagen_schemas.problem import Problem
+from datagen_trainers.tiny import build_model, build_tokenizer
 
 SERVER = Path(__file__).parents[2] / "servers" / "scripted_server.py"
 
@@ -412,6 +414,22 @@ def test_a_problem_in_latex_is_masked_with_an_unused_letter_and_compared_as_late
     assert manifest["methods"]["AnsAug"]["accepted"] == 2
     assert manifest["methods"]["FOBAR"]["problems_left_out"] == {"answer is not a number": 1}
     assert [row.answer for row in rows_of(job, "fobar")] == ["7"]
+
+
+def test_an_encoder_measures_the_papers_diversity_gain_beside_ours(job: Job, tmp_path: Path) -> None:
+    """Against the formula of section 3.5 written out: the mean squared distance to the nearest original."""
+    tokenizer = build_tokenizer([" hen", " eggs", " day", " many", " lay", " days", " How", " in"], max_number=30)
+    build_model(tokenizer, seed=1, hidden=32, layers=2, max_length=128).save_pretrained(tmp_path / "encoder")
+    tokenizer.save_pretrained(tmp_path / "encoder")
+    with Path(job.dataset.name).open("a") as file:
+        file.write(json.dumps({"question": PENS, "answer": "#### 12"}) + "\n")
+    encoder = str(tmp_path / "encoder")
+    manifest = run_augment(job, AugmentOptions(("fobar",)), questions_only=True, embedding_model=encoder)
+    added = embed([problem.question for problem in read_records(job.out / "data", Problem)], model=encoder)
+    originals = embed([EGGS, PENS], model=encoder)
+    distances = [min(float(((one - other) ** 2).sum()) for other in originals) for one in added]
+    assert manifest["methods"]["FOBAR"]["embedding_gain"] == pytest.approx(sum(distances) / len(distances), rel=1e-5)
+    assert sum(distances) > 0
 
 
 def test_methods_that_need_a_model_say_so(job: Job) -> None:
