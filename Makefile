@@ -4,8 +4,22 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 TESTS ?= tests
 OUT ?= runs/demo
+TRAIN_OUT ?= runs/train
+# `make train` without MODEL takes the built-in tiny model and problems, and settings that fit them.
+ifeq ($(MODEL),)
+BUILT_IN = base
+START = $(TRAIN_OUT)/base
+DATA = $(TRAIN_OUT)/gold.jsonl
+TEST = $(TRAIN_OUT)/held-out.jsonl
+FLAGS = --epochs 6 --learning-rate 1e-3 --max-length 256
+else
+START = $(MODEL)
+DATA ?= gsm8k
+TEST ?= $(DATA) --split test
+endif
+MAX_TOKENS ?= 256
 
-.PHONY: help setup browser demo test check clean
+.PHONY: help setup browser demo base train test check clean
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -24,6 +38,19 @@ browser:         ## Debian's Chromium, for the tests of the review page; without
 
 demo: setup      ## the whole RFT loop on the built-in problems and model: no key, no network, no GPU
 	$(BIN)/datagen demo --out $(OUT)
+
+base: setup
+	$(BIN)/datagen demo --base-only --quiet --out $(TRAIN_OUT)
+
+train: setup $(BUILT_IN)  ## VFT, samples, groups, AFT, evaluation; MODEL=HUB_ID|FOLDER DATA=gsm8k TEST=... FLAGS='--lora-r 16 --bf16'
+	$(BIN)/datagen train vft $(DATA) --model $(START) $(FLAGS) --out $(TRAIN_OUT)/vft
+	$(BIN)/datagen sample -k 6 --temperature 1 --max-tokens $(MAX_TOKENS) --dataset $(DATA) --backend transformers \
+	  --model $(TRAIN_OUT)/vft --out $(TRAIN_OUT)/samples
+	$(BIN)/datagen groups --dataset $(DATA) --candidates $(TRAIN_OUT)/samples --max-positives 3 --max-negatives 3 \
+	  --out $(TRAIN_OUT)/groups
+	$(BIN)/datagen train aft $(TRAIN_OUT)/groups --model $(START) $(FLAGS) --out $(TRAIN_OUT)/aft
+	$(BIN)/datagen eval $(TRAIN_OUT)/vft $(TRAIN_OUT)/aft --backend transformers --max-tokens $(MAX_TOKENS) \
+	  --dataset $(TEST) --out $(TRAIN_OUT)/eval
 
 test: setup      ## the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(TESTS)

@@ -47,8 +47,9 @@ class StageTime(NamedTuple):
 @option("--seed", type=int, default=0)
 @option("--workers", type=click.IntRange(min=1), default=1, help="Processes that verify and select.")
 @option("--quick", is_flag=True, help="Seconds of training: everything works, nothing is learnt.")
+@option("--base-only", is_flag=True, help="Only the base model and the problems: what `make train` starts from.")
 @output_options
-def command(out: Path, seed: int, workers: int, quick: bool, as_json: bool, quiet: bool) -> None:
+def command(out: Path, seed: int, workers: int, quick: bool, base_only: bool, as_json: bool, quiet: bool) -> None:
     """Run the whole RFT loop on built-in problems with a tiny model: no key, no network, no GPU.
 
     \b
@@ -65,6 +66,12 @@ def command(out: Path, seed: int, workers: int, quick: bool, as_json: bool, quie
     silence_transformers()
     config = quick_config(seed) if quick else MiniatureConfig(seed=seed)
     with progress(quiet=quiet) as report:
+        if base_only:
+            made = make_base(config, out, report=report)
+            emit(
+                made, as_json=as_json, show=lambda: click.echo("\n".join(f"{name}: {at}" for name, at in made.items()))
+            )
+            return
         result = run_demo(config, out, workers=workers, report=report)
     emit(result, as_json=as_json, show=lambda: show(result))
 
@@ -148,6 +155,17 @@ def run_demo(config: "MiniatureConfig", out: Path, *, workers: int, report: "Rep
             **{label: str(out / name) for name, label in MODELS.items()},
         },
     }
+
+
+def make_base(config: "MiniatureConfig", out: Path, *, report: "Report") -> dict[str, str]:
+    """The base model, and the problems to fine-tune it on and to measure it with."""
+    from datagen.recipes.miniature import gold_problems, held_out_problems
+
+    made = {"base": out / "base", "problems": out / "gold.jsonl", "test problems": out / "held-out.jsonl"}
+    write_problems(made["problems"], gold_problems(config))
+    write_problems(made["test problems"], held_out_problems(config))
+    train_base(config, out, report=report)
+    return {name: str(path) for name, path in made.items()}
 
 
 def train_base(config: "MiniatureConfig", out: Path, *, report: "Report") -> int:

@@ -10,7 +10,8 @@ from datagen_schemas.example import Example
 from datagen_trainers.examples import IGNORED, encode
 from datagen_trainers.run_folder import last_checkpoint
 from datagen_trainers.tiny import build_model, build_tokenizer
-from datagen_trainers.vft import TrainProgress, VftConfig, train
+from datagen_trainers.training import TrainProgress
+from datagen_trainers.vft import VftConfig, train
 
 CONFIG = VftConfig(epochs=2, batch_size=4, learning_rate=3e-3, seed=3, checkpoints=5, device="cpu")
 
@@ -156,6 +157,32 @@ def test_long_examples_are_left_out_and_counted(
         train(examples, model=fresh(tokenizer), tokenizer=tokenizer, config=config, out=tmp_path / "none")
 
 
+def test_a_loss_that_is_no_number_ends_the_run(
+    examples: list[Example], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    config = VftConfig(epochs=2, batch_size=4, learning_rate=1e38, device="cpu")
+    with pytest.raises(DataError, match="the loss is nan after"):
+        train(examples, model=fresh(tokenizer), tokenizer=tokenizer, config=config, out=tmp_path)
+    assert not (tmp_path / "training.json").exists()
+
+
+def test_an_adapter_alone_is_found_again_when_the_run_is_finished(
+    examples: list[Example], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    pytest.importorskip("peft")
+    fresh(tokenizer).save_pretrained(tmp_path / "base")
+    config = VftConfig(epochs=1, batch_size=4, learning_rate=1e-2, lora_r=2, lora_merge=False, device="cpu")
+    ids, logits = torch.arange(9)[None], []
+    for _ in range(2):
+        model = LlamaForCausalLM.from_pretrained(tmp_path / "base")
+        train(examples, model=model, tokenizer=tokenizer, config=config, out=tmp_path / "out")
+        model.eval()
+        logits.append(model(ids).logits)
+    assert torch.equal(logits[0], logits[1])
+    base = LlamaForCausalLM.from_pretrained(tmp_path / "base")(ids).logits
+    assert not torch.allclose(logits[0], base, atol=1e-3)
+
+
 def test_training_learns_the_examples(
     examples: list[Example], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
@@ -168,7 +195,6 @@ def test_training_learns_the_examples(
     assert result.loss < 0.8  # ln(90) = 4.5 at the start
 
 
-@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft asks transformers the old way
 def test_lora_trains_adapters_and_saves_an_ordinary_model(
     examples: list[Example], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:

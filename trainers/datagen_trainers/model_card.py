@@ -1,10 +1,7 @@
 """The model card that a training run leaves beside its weights."""
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-
-from datagen_schemas.example import Example
+from collections.abc import Mapping
 
 _CARD = """\
 ---
@@ -15,15 +12,14 @@ tags: [datagen]
 
 # A model trained with datagen
 
-Vanilla fine-tuning (VFT): the next-token loss on the response and its end, not on the question. Trained from
-`{base}` on {n} examples of {problems} problems ({sources}).
+{what}
+
+Trained from `{base}` on {data} ({sources}).
 
 | setting | value |
 |---|---|
 {settings}
-
-The loss is Eq. 1 of the first paper; examples marked as sampled were selected as in the second.
-
+{results}
 ```bibtex
 @article{{wang2023making,
   title={{Making Large Language Models Better Reasoners with Alignment}},
@@ -41,13 +37,22 @@ The loss is Eq. 1 of the first paper; examples marked as sampled were selected a
 """  # noqa: E501  # BibTeX keeps an author list on one line
 
 
-def model_card(examples: Sequence[Example], *, base: str, settings: Mapping[str, object]) -> str:
-    """Markdown with the data, the settings and the papers to cite."""
-    sources = Counter(example.source for example in examples)
+def model_card(
+    *,
+    what: str,
+    base: str,
+    data: str,
+    sources: Mapping[str, int],
+    settings: Mapping[str, object],
+    results: Mapping[str, float] | None = None,
+) -> str:
+    """Markdown with the loss, the data, the settings, the last logged numbers and the papers to cite."""
+    logged = "".join(f"| {name} | {value:.4g} |\n" for name, value in (results or {}).items())
     return _CARD.format(
+        what=what,
         base=base,
-        n=len(examples),
-        problems=len({example.problem_id for example in examples}),
+        data=data,
         sources=", ".join(f"{count} {source}" for source, count in sorted(sources.items())),
         settings="\n".join(f"| {name} | {json.dumps(value)} |" for name, value in settings.items()),
+        results=f"\n| at the end of training | |\n|---|---|\n{logged}\n" if logged else "\n",
     )

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from datagen_schemas.example import Example
 from datagen_trainers.tiny import build_model, build_tokenizer
-from datagen_trainers.vft import TrainProgress, TrainResult, VftConfig, train
+from datagen_trainers.training import TrainProgress
+from datagen_trainers.vft import TrainResult, VftConfig, train
 
 
 def pretrain(

@@ -3,28 +3,29 @@
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 from transformers import PreTrainedModel
 
 from datagen_schemas.errors import DataError
-from datagen_schemas.example import Example
 
 _RESULT = "training.json"  # written last: a folder without it holds no finished run
-_CHECKPOINTS = "checkpoints"
 _OWNER = "fingerprint"
+CHECKPOINTS = "checkpoints"  # a folder in the run's
 
 
-def run_fingerprint(examples: Iterable[Example], *, model: PreTrainedModel, settings: Mapping[str, object]) -> str:
-    """SHA-256 of what decides a run's result: the examples in order, the settings and the weights it starts from.
+def run_fingerprint(
+    rows: Iterable[Sequence[object]], *, model: PreTrainedModel, settings: Mapping[str, object]
+) -> str:
+    """SHA-256 of what decides a run's result: the rows in order, as JSON, the settings and the weights at the start.
 
     Of each weight matrix, its sum and its first numbers are enough to tell one model from another.
     """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for example in examples:
-        digest.update(json.dumps([example.prompt, example.completion]).encode())
+    for row in rows:
+        digest.update(json.dumps(row).encode())
     for name, weight in sorted(model.state_dict().items()):
         some = torch.cat([weight.float().sum().reshape(1), weight.flatten()[:16].float()])
         digest.update(name.encode() + str(tuple(weight.shape)).encode() + some.cpu().numpy().tobytes())
@@ -51,7 +52,7 @@ def finished_run(out: Path, *, fingerprint: str) -> dict[str, object] | None:
 
 def open_run(out: Path, *, fingerprint: str, resume: bool) -> Path:
     """Folder for the checkpoints; those of another run, or all of them without `resume`, are removed."""
-    checkpoints = out / _CHECKPOINTS
+    checkpoints = out / CHECKPOINTS
     owner = checkpoints / _OWNER
     if not (resume and owner.exists() and owner.read_text(encoding="utf-8") == fingerprint):
         shutil.rmtree(checkpoints, ignore_errors=True)
@@ -72,4 +73,4 @@ def finish_run(out: Path, *, fingerprint: str, result: Mapping[str, object]) -> 
     temporary = out / f"{_RESULT}.tmp"
     temporary.write_text(json.dumps({_OWNER: fingerprint, **result}, indent=2) + "\n", encoding="utf-8")
     temporary.replace(out / _RESULT)
-    shutil.rmtree(out / _CHECKPOINTS)
+    shutil.rmtree(out / CHECKPOINTS)

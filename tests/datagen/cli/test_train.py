@@ -1,0 +1,139 @@
+"""`datagen train`: the options are the trainers' settings, and every method trains through the command."""
+
+import json
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from datagen.cli.main import main
+from datagen.cli.train import LOSSES, SETTINGS, command
+from datagen_trainers.aft import AftConfig
+from datagen_trainers.load import load_model
+from datagen_trainers.losses.alignment import ALIGNMENT_LOSSES
+from datagen_trainers.tiny import build_model, build_tokenizer
+from datagen_trainers.vft import VftConfig
+
+WORDS = ("Mia", "has", "pens", "and", "buys", "How", "many", ".", "?", "####", "=", "+", "\n", "more")
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny untrained model."""
+    tokenizer = build_tokenizer([*WORDS, *(f" {word}" for word in WORDS)], max_number=20)
+    folder = tmp_path_factory.mktemp("base")
+    build_model(tokenizer, seed=1, hidden=32, layers=2, max_length=128).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> Path:
+    """Five questions with a right and two wrong answers."""
+    file = tmp_path / "groups.jsonl"
+    rows = [
+        {
+            "prompt": f"Mia has {n} pens and buys 3 more. How many?\n",
+            "correct": [f"{n}+3={n + 3}\n#### {n + 3}"],
+            "incorrect": [f"#### {n}", f"{n}+3={n + 2}\n#### {n + 2}"],
+            "reference": f"{n}+3={n + 3}\n#### {n + 3}",
+        }
+        for n in range(2, 7)
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def run(*arguments: object) -> Any:  # Any: click's Result
+    return CliRunner().invoke(main, ["train", *map(str, arguments)], env={"DATAGEN_HOME": None})
+
+
+@pytest.mark.parametrize("config", [VftConfig, AftConfig])
+def test_every_setting_is_an_option_and_its_help_has_the_default(config: type[VftConfig] | type[AftConfig]) -> None:
+    """`loss` and the like in one recipe: option, field of the dataclass and key of a TOML file have one name."""
+    helps = {parameter.name: getattr(parameter, "help", "") or "" for parameter in command.params}
+    shown = {"pro_dynamic_temperature": "with", "detach_boundary": "it is", "lora_merge": "merge"}
+    for field in fields(config):
+        assert field.name in SETTINGS
+        assert field.default is not MISSING
+        if field.default is not None and field.default is not False:
+            defaults = helps[field.name].split("[default: ")[1].rstrip("]").split("; aft: ")
+            text = defaults[-1 if config is AftConfig else 0]
+            assert text == shown.get(field.name) or text == str(field.default) or float(text) == field.default
+
+
+def test_every_loss_can_be_chosen() -> None:
+    assert set(LOSSES) == set(ALIGNMENT_LOSSES)
+
+
+def test_aft_trains_on_groups_and_says_what_it_did(base: Path, groups: Path, tmp_path: Path) -> None:
+    out = tmp_path / "model"
+    arguments = ("aft", groups, "--model", base, "--out", out, "--epochs", 2, "--learning-rate", "1e-3", "--quiet")
+    result = run(*arguments, "--loss", "dc", "--device", "cpu", "--json")
+    assert result.exit_code == 0, result.output
+    value = json.loads(result.stdout)
+    assert (value["n_groups"], value["n_responses"], value["steps"]) == (5, 15, 2)
+    assert 0 <= value["metrics"]["aft/acc_macro"] <= 1
+    before, after = (load_model(str(path)).model.state_dict() for path in (base, out))
+    assert any(not after[name].equal(weight) for name, weight in before.items())
+    again = run(*arguments, "--loss", "dc", "--device", "cpu")
+    assert "5 questions with 15 responses; 2 steps" in again.stdout
+    other = run(*arguments, "--loss", "bc", "--device", "cpu")
+    assert other.exit_code == 1
+    assert "Name another folder" in other.stderr
+
+
+def test_a_recipe_file_sets_what_the_options_do(base: Path, groups: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[train]\nloss = "rrhf"\nconstraint = true\nepochs = 1\ndevice = "cpu"\nk = 2\n')
+    out = tmp_path / "model"
+    result = run("aft", groups, "--model", base, "--out", out, "--config", recipe, "--json", "--quiet")
+    assert result.exit_code == 0, result.output
+    config = json.loads((out / "training.json").read_text())["config"]
+    assert (config["loss"], config["constraint"], config["epochs"], config["k"]) == ("rrhf", True, 1, 2)
+    assert json.loads(result.stdout)["n_responses"] == 10
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["vft", "synthetic:3", "--loss", "dc"], 2, "--loss is no setting of vft"),
+        (["aft", "GROUPS", "--loss", "bc", "--constraint"], 2, "constraint belongs to rrhf, pro and rank_dpo"),
+        (["aft", "GROUPS", "--beta-search", "0:0.5:0.05"], 2, "--validation go together"),
+        (
+            ["aft", "GROUPS", "--loss", "dc", "--beta-search", "0:1:0.5", "--validation", "synthetic:2"],
+            2,
+            "no boundary",
+        ),
+        (["aft", "GROUPS", "--beta-search", "0-1", "--validation", "synthetic:2"], 2, "no range FROM:TO:STEP"),
+        (["aft", "nowhere"], 1, "nowhere: no such file or folder. Make groups with"),
+        (["rft", "nowhere"], 1, "no run of datagen rft"),
+    ],
+)
+def test_what_cannot_be_trained_is_one_line(
+    base: Path, groups: Path, tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    given = [str(groups) if argument == "GROUPS" else argument for argument in arguments]
+    result = run(*given, "--model", base, "--out", tmp_path / "out", "--quiet")
+    assert result.exit_code == code, result.output
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+def test_beta_is_searched_on_a_validation_set(
+    base: Path, groups: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An untrained model solves nothing, so that all accuracies are 0 and the smallest beta stays."""
+    monkeypatch.setenv("DATAGEN_HOME", str(tmp_path / "home"))
+    validation = tmp_path / "validation.jsonl"
+    validation.write_text(json.dumps({"question": "Mia has 5 pens. How many?", "answer": "#### 5"}) + "\n")
+    options = ("--beta-search", "0:0.2:0.2", "--validation", validation, "--epochs", 1, "--device", "cpu", "--quiet")
+    result = CliRunner().invoke(
+        main, ["train", "aft", str(groups), "--model", str(base), "--out", str(tmp_path / "best"), *map(str, options)]
+    )
+    assert result.exit_code == 0, result.output
+    assert "best beta: 0" in result.stdout
+    assert json.loads((tmp_path / "best" / "beta-search.json").read_text()) == {"0.0": 0.0, "0.2": 0.0}
+    assert json.loads((tmp_path / "best" / "training.json").read_text())["config"]["boundary_beta"] == 0.0
