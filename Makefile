@@ -19,7 +19,7 @@ TEST ?= $(DATA) --split test
 endif
 MAX_TOKENS ?= 256
 
-.PHONY: help setup browser demo base train test check clean
+.PHONY: help setup browser demo base train replicate test check clean
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -51,6 +51,9 @@ train: setup $(BUILT_IN)  ## VFT, samples, groups, AFT, evaluation; MODEL=HUB_ID
 	$(BIN)/datagen train aft $(TRAIN_OUT)/groups --model $(START) $(FLAGS) --out $(TRAIN_OUT)/aft
 	$(BIN)/datagen eval $(TRAIN_OUT)/vft $(TRAIN_OUT)/aft --backend transformers --max-tokens $(MAX_TOKENS) \
 	  --dataset $(TEST) --out $(TRAIN_OUT)/eval
+
+replicate: setup ## the AFT paper's comparisons in miniature, five seeds: hours; docs/replication.md has the results
+	$(BIN)/python benchmarks/replicate.py --out runs/replicate
 
 test: setup      ## the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(TESTS)

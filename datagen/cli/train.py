@@ -18,6 +18,12 @@ if TYPE_CHECKING:  # imported late at run time, to keep --help quick
 
 LOSSES = ("dc", "bc", "a", "r", "rdc1", "rdc2", "rbc", "rrhf", "pro", "rank_dpo")
 
+# What LoRA adapts; 'paper' is the setting of the segmentation losses' paper.
+LORA: dict[str, dict[str, Any]] = {  # Any: settings
+    "default": {"lora_r": 16, "lora_alpha": 32},
+    "paper": {"lora_r": 8, "lora_alpha": 16, "lora_head": True, "lora_dropout": 0.0},
+}
+
 # The settings are those of the trainers' dataclasses, which know the defaults; a test compares names and defaults.
 _common = stack(
     option("--epochs", type=click.IntRange(min=1), help="[default: 3]"),
@@ -37,10 +43,19 @@ _common = stack(
         type=click.IntRange(min=8),
         help="Tokens; what is longer is counted and left out. [default: 512]",
     ),
+    option(
+        "--lora",
+        type=click.Choice(list(LORA)),
+        help="Train adapters: r=16, alpha=32 on all linear layers but the head; paper: r=8, alpha=16, with the head.",
+    ),
     option("--lora-r", type=click.IntRange(min=1), help="Rank of LoRA adapters; without it every weight is trained."),
     option("--lora-alpha", type=click.IntRange(min=1), help="[default: 32]"),
     option("--lora-dropout", type=click.FloatRange(min=0, max=1), help="[default: 0.05]"),
+    option("--lora-head", is_flag=True, default=None, help="Adapters on the head as well."),
     option("--lora-merge/--no-lora-merge", default=None, help="Write a whole model, or the adapter. [default: merge]"),
+    option(
+        "--four-bit", is_flag=True, default=None, help="QLoRA: the base in 4 bits; writes an adapter. Needs a GPU."
+    ),
     option("--bf16", is_flag=True, default=None, help="Train in bfloat16."),
     option("--activation-checkpointing", is_flag=True, default=None, help="Less memory, slower."),
     option("--checkpoints", type=click.IntRange(min=1), help="How often the run is saved on its way. [default: 10]"),
@@ -144,7 +159,7 @@ def _vft(method: str, data: str, options: dict[str, Any], report: "Report") -> R
 
     config = _settings(VftConfig, options, method=method)
     examples = training_examples(data, method=method, train_prompt=options["train_prompt"])
-    loaded = load_model(options["model"])
+    loaded = load_model(options["model"], four_bit=config.four_bit)
     result = train(
         examples,
         model=loaded.model,
@@ -190,7 +205,7 @@ def _aft(method: str, data: str, options: dict[str, Any], report: "Report") -> R
     values: dict[str, Any] = {}  # Any: JSON
     lines = []
     if search is None:
-        train(config, options["out"], load_model(options["model"]))
+        train(config, options["out"], load_model(options["model"], four_bit=config.four_bit))
     else:
         from datagen.runs.beta_search import beta_search, betas
 
@@ -202,7 +217,9 @@ def _aft(method: str, data: str, options: dict[str, Any], report: "Report") -> R
             raise click.UsageError(f"--beta-search: {error}.") from error
         found = beta_search(
             tried,
-            train=lambda beta, out: train(replace(config, boundary_beta=beta), out, load_model(options["model"])),
+            train=lambda beta, out: train(
+                replace(config, boundary_beta=beta), out, load_model(options["model"], four_bit=config.four_bit)
+            ),
             accuracy=_greedy_accuracy(options, report),
             out=options["out"],
         )
@@ -255,7 +272,13 @@ def _settings(config: Any, options: dict[str, Any], *, method: str) -> Any:  # A
     from dataclasses import fields
 
     known = {field.name for field in fields(config)}
-    given = {name: value for name, value in options.items() if value is not None and name in SETTINGS}
+    given = LORA[options["lora"]].copy() if options["lora"] else {}
+    given |= {name: value for name, value in options.items() if value is not None and name in SETTINGS}
+    given.pop("lora", None)
+    if given.get("four_bit"):
+        if given.get("lora_r") is None:
+            raise click.UsageError("--four-bit trains adapters: add --lora default.")
+        given["lora_merge"] = False
     if strange := sorted(set(given) - known):
         raise click.UsageError(f"--{strange[0].replace('_', '-')} is no setting of {method}.")
     return config(**given)

@@ -54,7 +54,9 @@ class TrainingConfig:
     lora_r: int | None = None  # rank of LoRA adapters on all linear layers but the head; None trains every weight
     lora_alpha: int = 32
     lora_dropout: float = 0.05
+    lora_head: bool = False  # adapters on the head as well
     lora_merge: bool = True  # write a whole model; False writes the adapter alone
+    four_bit: bool = False  # QLoRA: the base was loaded in 4 bits (`load_model`), so only an adapter can be written
     checkpoints: int = 10  # how often the run is saved on its way; what an interruption can cost is one part of these
     device: Literal["auto", "cpu"] = "auto"
     report_to: str = "none"  # tensorboard, trackio or wandb, if installed
@@ -212,7 +214,7 @@ def run(trainer: Trainer, *, on_progress: Callable[[TrainProgress], None] | None
             callback.logging_dir = str(checkpoints.parent / "logs")  # the checkpoints' folder goes at the end
     last = last_checkpoint(checkpoints)
     try:
-        with without_bars():
+        with without_bars(), _without_peft_warning():
             trainer.train(resume_from_checkpoint=str(last) if last is not None else None)
     except torch.OutOfMemoryError as error:
         raise DataError(f"out of memory on the device. In this order: {out_of_memory}.") from error
@@ -239,10 +241,15 @@ def with_adapters(model: PreTrainedModel, config: TrainingConfig, *, dropout: fl
         dropout: in place of the configured one.
 
     Raises:
+        DataError: the head is to be adapted, and is the embedding as well.
         MissingExtraError: peft is not installed.
     """
     if config.lora_r is None:
         return model
+    if config.lora_head and model.config.tie_word_embeddings:
+        raise DataError(
+            "lora_head: this model's head is its embedding, which would change with it. Leave the head out."
+        )
     try:
         from peft import LoraConfig, get_peft_model  # 5 s: only when it is asked for
     except ImportError as error:
@@ -251,7 +258,7 @@ def with_adapters(model: PreTrainedModel, config: TrainingConfig, *, dropout: fl
         r=config.lora_r,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout if dropout is None else dropout,
-        target_modules="all-linear",
+        target_modules=_linear_names(model) if config.lora_head else "all-linear",  # peft's word leaves out the head
         task_type="CAUSAL_LM",
     )
     # The adapters' first weights are random, and the trainer sets its seed only later.
@@ -260,11 +267,21 @@ def with_adapters(model: PreTrainedModel, config: TrainingConfig, *, dropout: fl
         return cast(PreTrainedModel, get_peft_model(model, adapters))
 
 
+def _linear_names(model: PreTrainedModel) -> list[str]:
+    """The last names of all linear layers, the head's among them."""
+    linear = (name for name, module in model.named_modules() if isinstance(module, torch.nn.Linear))
+    return sorted({name.rpartition(".")[2] for name in linear})
+
+
 @contextmanager
 def _without_peft_warning() -> Iterator[None]:
-    """Hide that peft asks transformers in a way that is about to go; there is nothing a user could do about it."""
+    """Hide that peft calls transformers in a way that is about to go, and that it saves an adapted head as a whole.
+
+    There is nothing a user could do about either.
+    """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        warnings.filterwarnings("ignore", message="Setting `save_embedding_layers`", category=UserWarning)
         yield
 
 
@@ -282,7 +299,7 @@ def write_run(
     model = cast(Any, trainer.model)  # Any: a PeftModel, of an optional package
     trained = model.merge_and_unload() if config.lora_r and config.lora_merge else model
     if trainer.args.process_index == 0:
-        with without_bars():
+        with without_bars(), _without_peft_warning():
             trained.save_pretrained(out)
         tokenizer.save_pretrained(out)
         (out / "README.md").write_text(card, encoding="utf-8")

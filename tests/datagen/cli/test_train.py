@@ -1,11 +1,15 @@
 """`datagen train`: the options are the trainers' settings, and every method trains through the command."""
 
 import json
+import shlex
+import subprocess
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
+import torch
 from click.testing import CliRunner
 
 from datagen.cli.main import main
@@ -64,6 +68,46 @@ def test_every_setting_is_an_option_and_its_help_has_the_default(config: type[Vf
             assert text == shown.get(field.name) or text == str(field.default) or float(text) == field.default
 
 
+@pytest.mark.parametrize("arguments", [(), ("MODEL=m", "DATA=gsm8k", "FLAGS=--lora default --bf16")])
+def test_make_train_gives_only_options_that_the_commands_have(arguments: tuple[str, ...]) -> None:
+    """What `make -n` would run is parsed by the commands themselves."""
+    make = ["make", "-n", "-C", str(Path(__file__).parents[3]), "train", *arguments]
+    printed = subprocess.run(make, capture_output=True, text=True, check=True).stdout.replace("\\\n", " ")
+    lines = [line.split("bin/datagen ", 1)[1] for line in printed.splitlines() if "bin/datagen " in line]
+    names = [line.split()[0] for line in lines]
+    assert names[-5:] == ["train", "sample", "groups", "train", "eval"]
+    for line in lines:
+        name, *given = shlex.split(line)
+        found = main.get_command(click.Context(main), name)
+        assert found is not None
+        found.make_context(name, given, resilient_parsing=True)
+
+
+def test_loras_presets_and_their_exceptions(base: Path, groups: Path, tmp_path: Path) -> None:
+    """r=16, alpha=32 but for the head; the segmentation paper's r=8, alpha=16 with it; what is given besides wins."""
+    untied = load_model(str(base))
+    untied.model.config.tie_word_embeddings = False
+    head = untied.model.get_output_embeddings()
+    head.weight = torch.nn.Parameter(head.weight.detach().clone())
+    untied.model.save_pretrained(tmp_path / "untied")
+    untied.tokenizer.save_pretrained(tmp_path / "untied")
+    found = []
+    for i, arguments in enumerate((["default"], ["paper"], ["paper", "--lora-r", "4", "--no-lora-merge"])):
+        out = tmp_path / str(i)
+        common = ("--model", tmp_path / "untied", "--out", out, "--epochs", 1, "--device", "cpu", "--quiet")
+        result = run("aft", groups, *common, "--lora", *arguments)
+        assert result.exit_code == 0, result.output
+        config = json.loads((out / "training.json").read_text())["config"]
+        found.append((config["lora_r"], config["lora_alpha"], config["lora_head"]))
+    assert found == [(16, 32, False), (8, 16, True), (4, 16, True)]
+    adapter = json.loads((tmp_path / "2" / "adapter_config.json").read_text())
+    assert adapter["r"] == 4
+    assert "lm_head" in adapter["target_modules"]
+    tied = run("aft", groups, "--model", base, "--out", tmp_path / "tied", "--quiet", "--lora", "paper")
+    assert tied.exit_code == 1
+    assert "head is its embedding" in tied.stderr
+
+
 def test_every_loss_can_be_chosen() -> None:
     assert set(LOSSES) == set(ALIGNMENT_LOSSES)
 
@@ -108,6 +152,8 @@ def test_a_recipe_file_sets_what_the_options_do(base: Path, groups: Path, tmp_pa
             "no boundary",
         ),
         (["aft", "GROUPS", "--beta-search", "0-1", "--validation", "synthetic:2"], 2, "no range FROM:TO:STEP"),
+        (["aft", "GROUPS", "--four-bit"], 2, "--four-bit trains adapters: add --lora default"),
+        (["aft", "GROUPS", "--four-bit", "--lora", "default"], 1, "--four-bit needs the package bitsandbytes"),
         (["aft", "nowhere"], 1, "nowhere: no such file or folder. Make groups with"),
         (["rft", "nowhere"], 1, "no run of datagen rft"),
     ],
