@@ -186,17 +186,5 @@ def _parent(candidate: Candidate) -> Parent:
 def _gold(problem: Problem, *, with_gold: bool) -> Iterator[Parent]:
     """The dataset's own solution, if there is one and it is wanted."""
     if with_gold and problem.rationale:
-        provenance = Provenance(
-            stage="gold",
-            model=None,
-            endpoint=None,
-            prompt_id=None,
-            prompt_sha256=None,
-            sampling=None,
-            seed=None,
-            sample=None,
-            reply_key=None,
-            parents=(problem.id,),
-            package_version=__version__,
-        )
+        provenance = Provenance.of_stage("gold", package_version=__version__, parents=(problem.id,))
         yield Parent(problem.rationale, None, provenance)

@@ -25,3 +25,20 @@ class Provenance(Record):
     reply_key: str | None = Field(description="Key in the reply store.")
     parents: tuple[str, ...] = Field(description="Ids of the rows that this one was made from.")
     package_version: str
+
+    @classmethod
+    def of_stage(cls, stage: str, *, package_version: str, parents: tuple[str, ...] = ()) -> "Provenance":
+        """Of a text that no model wrote."""
+        return cls(
+            stage=stage,
+            model=None,
+            endpoint=None,
+            prompt_id=None,
+            prompt_sha256=None,
+            sampling=None,
+            seed=None,
+            sample=None,
+            reply_key=None,
+            parents=parents,
+            package_version=package_version,
+        )

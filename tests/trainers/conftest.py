@@ -4,19 +4,7 @@ from transformers.utils import logging as transformers_logging
 from datagen_schemas.example import Example
 from datagen_schemas.provenance import Provenance
 
-PROVENANCE = Provenance(
-    stage="rft",
-    model=None,
-    endpoint=None,
-    prompt_id=None,
-    prompt_sha256=None,
-    sampling=None,
-    seed=None,
-    sample=None,
-    reply_key=None,
-    parents=(),
-    package_version="0",
-)
+PROVENANCE = Provenance.of_stage("rft", package_version="0")
 
 
 @pytest.fixture(scope="session")

@@ -24,19 +24,7 @@ from datagen_trainers.vft import VftConfig, train
 
 SCRIPT = Path(__file__).parents[2] / "servers" / "chat_server.py"
 QUESTIONS = {"Ana has pens. How many?": "3", "Tom has eggs. How many?": "4", "Mia has cups. How many?": "5"}
-PROVENANCE = Provenance(
-    stage="gold",
-    model=None,
-    endpoint=None,
-    prompt_id=None,
-    prompt_sha256=None,
-    sampling=None,
-    seed=None,
-    sample=None,
-    reply_key=None,
-    parents=(),
-    package_version="0",
-)
+PROVENANCE = Provenance.of_stage("gold", package_version="0")
 
 
 class Place(NamedTuple):

@@ -88,6 +88,7 @@ def test_loras_presets_and_their_exceptions(base: Path, groups: Path, tmp_path: 
     untied = load_model(str(base))
     untied.model.config.tie_word_embeddings = False
     head = untied.model.get_output_embeddings()
+    assert isinstance(head, torch.nn.Linear)
     head.weight = torch.nn.Parameter(head.weight.detach().clone())
     untied.model.save_pretrained(tmp_path / "untied")
     untied.tokenizer.save_pretrained(tmp_path / "untied")

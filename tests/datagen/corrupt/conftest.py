@@ -33,19 +33,7 @@ def gsm8k() -> list[Problem]:
 @pytest.fixture(scope="session")
 def provenance() -> Provenance:
     """Of a gold path."""
-    return Provenance(
-        stage="test",
-        model=None,
-        endpoint=None,
-        prompt_id=None,
-        prompt_sha256=None,
-        sampling=None,
-        seed=None,
-        sample=None,
-        reply_key=None,
-        parents=(),
-        package_version="0",
-    )
+    return Provenance.of_stage("test", package_version="0")
 
 
 Corrupt = Callable[..., list[Candidate]]

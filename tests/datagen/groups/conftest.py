@@ -11,19 +11,7 @@ from datagen_schemas.problem import Problem
 from datagen_schemas.provenance import Provenance
 from datagen_schemas.rating import MissingCandidate, RankedCandidate, RankedGroup
 
-PROVENANCE = Provenance(
-    stage="sample",
-    model=None,
-    endpoint=None,
-    prompt_id=None,
-    prompt_sha256=None,
-    sampling=None,
-    seed=None,
-    sample=None,
-    reply_key=None,
-    parents=(),
-    package_version="0",
-)
+PROVENANCE = Provenance.of_stage("sample", package_version="0")
 
 Rated = tuple[str, int, float, str]  # text, rank, score, verdict or 'gold' or 'corrupted'
 RankedMaker = Callable[..., RankedGroup]

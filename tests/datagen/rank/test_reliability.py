@@ -16,19 +16,7 @@ from datagen_schemas.problem import Problem
 from datagen_schemas.provenance import Provenance
 from datagen_schemas.rating import JudgeVotes, MissingCandidate, RankedCandidate, RankedGroup, Rating
 
-PROVENANCE = Provenance(
-    stage="rank",
-    model=None,
-    endpoint=None,
-    prompt_id=None,
-    prompt_sha256=None,
-    sampling=None,
-    seed=None,
-    sample=None,
-    reply_key=None,
-    parents=(),
-    package_version="0",
-)
+PROVENANCE = Provenance.of_stage("rank", package_version="0")
 PROBLEM = Problem(id="p", question="1+1?", answer="2", rationale="#### 2", choices=None, source="test", split="train")
 
 

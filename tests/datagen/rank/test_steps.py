@@ -17,19 +17,7 @@ from datagen_schemas.provenance import Provenance
 DATA = Path(os.environ.get("DATAGEN_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
 needs_gsm8k = pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason=f"no GSM8K at {DATA}: set DATAGEN_TEST_DATA")
 
-SOURCE = Provenance(
-    stage="rank",
-    model=None,
-    endpoint=None,
-    prompt_id=None,
-    prompt_sha256=None,
-    sampling=None,
-    seed=None,
-    sample=None,
-    reply_key=None,
-    parents=(),
-    package_version="0",
-)
+SOURCE = Provenance.of_stage("rank", package_version="0")
 CORRUPTION = Corruption(
     method="chars",
     kind="characters",

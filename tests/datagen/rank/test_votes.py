@@ -22,19 +22,7 @@ from datagen_schemas.provenance import Provenance
 PROBLEM = Problem(
     id="p", question="2 + 2?", answer="4", rationale="2+2=4\n#### 4", choices=None, source="s", split="train"
 )
-SOURCE = Provenance(
-    stage="rank",
-    model=None,
-    endpoint=None,
-    prompt_id=None,
-    prompt_sha256=None,
-    sampling=None,
-    seed=None,
-    sample=None,
-    reply_key=None,
-    parents=(),
-    package_version="0",
-)
+SOURCE = Provenance.of_stage("rank", package_version="0")
 Say = Callable[[Request, int], str | Reply]
 
 

@@ -12,19 +12,7 @@ from datagen_schemas.problem import Problem
 from datagen_schemas.provenance import Provenance
 from datagen_schemas.rating import RankedCandidate, RankedGroup
 
-SOURCE = Provenance(
-    stage="rank",
-    model=None,
-    endpoint=None,
-    prompt_id=None,
-    prompt_sha256=None,
-    sampling=None,
-    seed=None,
-    sample=None,
-    reply_key=None,
-    parents=(),
-    package_version="0",
-)
+SOURCE = Provenance.of_stage("rank", package_version="0")
 PROBLEM = Problem(id="p", question="q", answer="4", rationale=None, choices=None, source="s", split="train")
 
 
