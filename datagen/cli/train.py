@@ -1,9 +1,12 @@
 """`datagen train`."""
 
+import hashlib
+import json
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import islice
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,6 +152,13 @@ def command(method: str, data: str, **options: Any) -> None:  # Any: click's par
         emit({**values, "method": method}, as_json=options["as_json"], show=show)
 
 
+OF_LOSSES = {
+    "boundary_beta": ("bc", "rbc"),
+    "detach_boundary": ("bc", "rbc"),
+    "rrhf_scale": ("rrhf",),
+    "pro_dynamic_temperature": ("pro",),
+    "dpo_beta": ("rank_dpo",),
+}
 Result = tuple[dict[str, Any], list[str]]  # Any: JSON; and what a person reads
 
 
@@ -215,8 +225,19 @@ def _aft(method: str, data: str, options: dict[str, Any], report: "Report") -> R
             tried = betas(search)
         except ValueError as error:
             raise click.UsageError(f"--beta-search: {error}.") from error
+        from datagen.models.open_backend import model_name
+        from datagen.readers.read import DatasetSpec
+        from datagen.runs.replies import load_problems
+        from datagen.store.run_directory import fingerprint
+
+        load_problems(DatasetSpec(options["validation"]))  # a wrong path is found before a model is trained
+        files = [fingerprint(Path(name)) for name in (data, options["validation"]) if Path(name).exists()]
+        settings = {**asdict(config), "boundary_beta": None, "validation": options["validation"]}
+        settings |= {"model": model_name("transformers", options["model"]), "limit": options["limit"]}
+        settings |= {"train_prompt": options["train_prompt"], "sha256": [of["sha256"] for of in files]}
         found = beta_search(
             tried,
+            fingerprint=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
             train=lambda beta, out: train(
                 replace(config, boundary_beta=beta), out, load_model(options["model"], four_bit=config.four_bit)
             ),
@@ -226,7 +247,9 @@ def _aft(method: str, data: str, options: dict[str, Any], report: "Report") -> R
         values |= {"beta_search": found.accuracy, "boundary_beta": float(found.best)}
         lines += [f"beta {beta}: {100 * accuracy:.1f} %" for beta, accuracy in found.accuracy.items()]
         lines.append(f"best beta: {found.best}")
-    if results:
+        written = json.loads((options["out"] / "training.json").read_bytes())
+        values |= {name: written[name] for name in ("steps", "loss", "metrics", "n_groups", "n_responses")}
+    if results and search is None:
         last = results[-1]
         left_out = f", {last.n_too_long:,} responses too long and left out" if last.n_too_long else ""
         small = f", {last.n_small_groups:,} questions with fewer than two left out" if last.n_small_groups else ""
@@ -275,6 +298,13 @@ def _settings(config: Any, options: dict[str, Any], *, method: str) -> Any:  # A
     given = LORA[options["lora"]].copy() if options["lora"] else {}
     given |= {name: value for name, value in options.items() if value is not None and name in SETTINGS}
     given.pop("lora", None)
+    for name in given:
+        if name.startswith("lora_") and name != "lora_r" and given.get("lora_r") is None:
+            raise click.UsageError(f"--{name.replace('_', '-')} has no effect without --lora or --lora-r.")
+        of = OF_LOSSES.get(name)
+        loss = given.get("loss", "bc")
+        if of is not None and loss not in of:
+            raise click.UsageError(f"--{name.replace('_', '-')} is of {', '.join(of)}; {loss} does not have it.")
     if given.get("four_bit"):
         if given.get("lora_r") is None:
             raise click.UsageError("--four-bit trains adapters: add --lora default.")
@@ -294,4 +324,4 @@ SETTINGS = frozenset(
 def _shown(stage: str, report: "Report") -> Callable[[Any], None]:  # Any: TrainProgress, of an optional extra
     from datagen.progress import Step
 
-    return lambda at: report(Step(stage, at.step, at.steps, f"loss {at.loss:.3f}"))
+    return lambda at: report(Step(stage, at.step, at.steps, "" if isnan(at.loss) else f"loss {at.loss:.3f}"))

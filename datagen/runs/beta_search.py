@@ -4,13 +4,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import orjson
 
 from datagen_schemas.errors import DataError
 
 RECORD = "beta-search.json"
+OF, ACCURACY = "fingerprint", "accuracy"
 MAX_BETAS = 100
 
 
@@ -38,7 +39,12 @@ def betas(text: str) -> tuple[str, ...]:
 
 
 def beta_search(
-    values: Sequence[str], *, train: Callable[[float, Path], object], accuracy: Callable[[Path], float], out: Path
+    values: Sequence[str],
+    *,
+    train: Callable[[float, Path], object],
+    accuracy: Callable[[Path], float],
+    out: Path,
+    fingerprint: str = "",
 ) -> Searched:
     """Train a model with each beta, measure it, and leave the best one at `out`.
 
@@ -47,18 +53,27 @@ def beta_search(
 
     Args:
         values: betas as text, which is also how they are recorded.
+        fingerprint: of everything else that decides the result: data, model, settings, validation set.
         train: trains with a beta into a folder.
         accuracy: of the model in a folder, on the validation set.
         out: where the best model ends up.
 
     Raises:
-        DataError: `out` holds the search over other values.
+        DataError: `out` holds the search over other values, or of something else.
     """
     record = out / RECORD
-    done: dict[str, float] = orjson.loads(record.read_bytes()) if record.exists() else {}
+    known: dict[str, Any] = {OF: fingerprint, ACCURACY: {}}  # Any: JSON
+    if record.exists():
+        known = orjson.loads(record.read_bytes())
+    done: dict[str, float] = known[ACCURACY]
     if unknown := sorted(set(done) - set(values)):
         raise DataError(f"{out}: holds a search that tried beta {unknown[0]}. Name another --out, or delete it.")
-    best = out / "best"
+    if known[OF] != fingerprint:
+        raise DataError(
+            f"{out}: holds a search with other data, settings, model or validation set. Name another --out, or delete "
+            "this one."
+        )
+    best = out / "best"  # until the end; the best of a finished search that is extended lies in `out` itself
     for value in values:
         if value in done:
             continue
@@ -71,15 +86,18 @@ def beta_search(
         else:
             shutil.rmtree(folder)
         done[value] = found
-        _write(record, done)
+        _write(record, {OF: fingerprint, ACCURACY: done})
     if best.is_dir():
         for file in best.iterdir():
-            file.replace(out / file.name)
+            old = out / file.name  # of a search that is being extended
+            if old.is_dir():
+                shutil.rmtree(old)
+            file.replace(old)
         best.rmdir()
     return Searched(done, max(values, key=lambda value: (done[value], -values.index(value))))
 
 
-def _write(path: Path, content: dict[str, float]) -> None:
+def _write(path: Path, content: dict[str, object]) -> None:
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(orjson.dumps(content, option=orjson.OPT_INDENT_2) + b"\n")
     partial.replace(path)

@@ -290,7 +290,8 @@ class _Model:
         index = ProblemIndex(self.problems)
         found: dict[str, list[Candidate]] = {}
         with LatexJudge() as latex:
-            for reply in read_candidates(path, index, skip_bad=True):  # those of other problems are passed over
+            # Those of other problems are passed over, without a word on each.
+            for reply in read_candidates(path, index, skip_bad=True, on_drop=lambda _: None):
                 of = found.setdefault(reply.problem_id, [])
                 problem = index[reply.problem_id]
                 of.append(annotate(problem, reply.response, sample=len(of), provenance=provenance, latex=latex))

@@ -1,4 +1,6 @@
 import json
+import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, 
 from datagen_schemas.errors import DataError
 from datagen_schemas.example import Example
 from datagen_trainers.examples import IGNORED, encode
+from datagen_trainers.load import load_model
 from datagen_trainers.run_folder import last_checkpoint
 from datagen_trainers.tiny import build_model, build_tokenizer
 from datagen_trainers.training import TrainProgress
@@ -181,6 +184,72 @@ def test_an_adapter_alone_is_found_again_when_the_run_is_finished(
     assert torch.equal(logits[0], logits[1])
     base = LlamaForCausalLM.from_pretrained(tmp_path / "base")(ids).logits
     assert not torch.allclose(logits[0], base, atol=1e-3)
+
+
+@pytest.mark.parametrize("lora_r", [None, 2])
+def test_an_adapter_is_no_model_to_start_from(
+    examples: list[Example], tokenizer: PreTrainedTokenizerFast, tmp_path: Path, lora_r: int | None
+) -> None:
+    pytest.importorskip("peft")
+    fresh(tokenizer).save_pretrained(tmp_path / "base")
+    base = LlamaForCausalLM.from_pretrained(tmp_path / "base")
+    config = VftConfig(epochs=1, batch_size=4, lora_r=2, lora_merge=False, device="cpu")
+    train(examples, model=base, tokenizer=tokenizer, config=config, out=tmp_path / "adapter")
+    model = load_model(str(tmp_path / "adapter")).model
+    with pytest.raises(DataError, match="a LoRA adapter on a frozen base"):
+        train(examples, model=model, tokenizer=tokenizer, config=replace(config, lora_r=lora_r), out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("nowhere", "nowhere: no such folder"), ("bare", "bare: its tokenizer cannot be loaded")]
+)
+def test_a_folder_without_what_is_needed_is_refused_in_one_line(
+    tokenizer: PreTrainedTokenizerFast, tmp_path: Path, name: str, said: str
+) -> None:
+    fresh(tokenizer).save_pretrained(tmp_path / "bare")
+    with pytest.raises(DataError, match=said) as caught:
+        load_model(str(tmp_path / name))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="of machines without a GPU")
+def test_bfloat16_needs_no_gpu(examples: list[Example], tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    config = VftConfig(epochs=1, batch_size=20, bf16=True)
+    assert train(examples, model=fresh(tokenizer), tokenizer=tokenizer, config=config, out=tmp_path).steps == 1
+
+
+def test_the_first_update_is_reported_with_its_loss(
+    examples: list[Example], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    seen: list[TrainProgress] = []
+    config = VftConfig(epochs=2, batch_size=20, device="cpu")
+    model = fresh(tokenizer)
+    train(examples, model=model, tokenizer=tokenizer, config=config, out=tmp_path, on_progress=seen.append)
+    assert [at.step for at in seen] == [1, 2]
+    assert all(3 < at.loss < 6 for at in seen)  # ln(90) = 4.5 at the start
+
+
+def test_resuming_warns_of_nothing_that_is_as_it_should_be(
+    examples: list[Example],
+    tokenizer: PreTrainedTokenizerFast,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    for name in ("trainer", "trainer_utils"):
+        handler = logging.Handler()
+        handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]  # a test's own
+        monkeypatch.setattr(logging.getLogger(f"transformers.{name}"), "handlers", [handler])
+
+    def interrupt(progress: TrainProgress) -> None:
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    options = {"tokenizer": tokenizer, "config": CONFIG, "out": tmp_path}
+    with pytest.raises(KeyboardInterrupt):
+        train(examples, model=fresh(tokenizer), on_progress=interrupt, **options)  # type: ignore[arg-type]  # as given
+    train(examples, model=fresh(tokenizer), **options)  # type: ignore[arg-type]  # as given
+    assert said == []
 
 
 def test_training_learns_the_examples(

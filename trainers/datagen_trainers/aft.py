@@ -115,7 +115,7 @@ def train_aft(
             " Give groups with better and worse responses."
         )
     if n_too_long:
-        log.warning("%d responses longer than %d tokens are left out", n_too_long, config.max_length)
+        log.warning("%d responses and references longer than %d tokens are left out", n_too_long, config.max_length)
     if data.n_small_groups:
         log.warning("%d groups with fewer than two responses are left out", data.n_small_groups)
     if config.vft_weight and not any(group.reference for group in data.groups):

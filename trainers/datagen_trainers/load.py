@@ -1,6 +1,7 @@
 """A model to train and its tokenizer, from a folder or the Hub."""
 
 import importlib.util
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -42,10 +43,16 @@ def load_model(path: str, *, dtype: str = "auto", four_bit: bool = False) -> Loa
         quantised["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
         )
+    if path.startswith((".", "/", "~")) and not Path(path).expanduser().is_dir():
+        raise DataError(f"model {path}: no such folder. Name the folder or the Hub id of a causal language model.")
     try:
-        return LoadedModel(
-            AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **quantised), AutoTokenizer.from_pretrained(path)
-        )
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **quantised)
+        try:
+            return LoadedModel(model, AutoTokenizer.from_pretrained(path))
+        except (OSError, ValueError) as error:
+            raise DataError(
+                f"model {path}: its tokenizer cannot be loaded. Put the files of its tokenizer beside the weights."
+            ) from error
     except (OSError, ValueError) as error:
         reason = str(error).strip().split("\n")[0]
         raise DataError(f"model {path}: {reason} Name the folder or the Hub id of a causal language model.") from error

@@ -107,12 +107,15 @@ class ReportProgress(TrainerCallback):
         logs: dict[str, Any] | None = None,  # Any: the trainer logs numbers of all kinds
         **_: object,
     ) -> None:
-        """Note the loss."""
-        self._loss = float((logs or {}).get("loss", self._loss))
+        """Report the update with its new loss."""
+        if logs and "loss" in logs:  # what is logged at the very end has none
+            self._loss = float(logs["loss"])
+            self._on_progress(TrainProgress(state.global_step, state.max_steps, self._loss))
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object) -> None:
-        """Report the update."""
-        self._on_progress(TrainProgress(state.global_step, state.max_steps, self._loss))
+        """Report the update, unless its loss is just about to be logged."""
+        if not control.should_log:
+            self._on_progress(TrainProgress(state.global_step, state.max_steps, self._loss))
 
 
 class RefuseNaN(TrainerCallback):
@@ -165,7 +168,8 @@ def training_arguments(config: TrainingConfig, *, n_batches: int, out: Path) -> 
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=torch.cuda.is_available(),
-        use_cpu=config.device == "cpu",
+        # Unless it is said that there is nothing else, bf16 is refused as if a GPU had been meant.
+        use_cpu=config.device == "cpu" or not torch.accelerator.is_available(),
     )
     if arguments.n_gpu > 1:
         log.warning("%d GPUs, of which one is used. For all of them, start with: accelerate launch", arguments.n_gpu)
@@ -214,7 +218,7 @@ def run(trainer: Trainer, *, on_progress: Callable[[TrainProgress], None] | None
             callback.logging_dir = str(checkpoints.parent / "logs")  # the checkpoints' folder goes at the end
     last = last_checkpoint(checkpoints)
     try:
-        with without_bars(), _without_peft_warning():
+        with without_bars(), _without_peft_warning(), _without_checkpoint_warnings(trainer):
             trainer.train(resume_from_checkpoint=str(last) if last is not None else None)
     except torch.OutOfMemoryError as error:
         raise DataError(f"out of memory on the device. In this order: {out_of_memory}.") from error
@@ -241,9 +245,14 @@ def with_adapters(model: PreTrainedModel, config: TrainingConfig, *, dropout: fl
         dropout: in place of the configured one.
 
     Raises:
-        DataError: the head is to be adapted, and is the embedding as well.
+        DataError: the model is itself an adapter, or its head is to be adapted and is the embedding as well.
         MissingExtraError: peft is not installed.
     """
+    if getattr(model, "_hf_peft_config_loaded", False):
+        raise DataError(
+            "the model to start from is a LoRA adapter on a frozen base. Start from a whole model: train it again with"
+            " --lora-merge."
+        )
     if config.lora_r is None:
         return model
     if config.lora_head and model.config.tie_word_embeddings:
@@ -283,6 +292,26 @@ def _without_peft_warning() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
         warnings.filterwarnings("ignore", message="Setting `save_embedding_layers`", category=UserWarning)
         yield
+
+
+@contextmanager
+def _without_checkpoint_warnings(trainer: Trainer) -> Iterator[None]:
+    """Hide that checkpoints are ordered by number, and that one has no head where the head is the embedding."""
+    is_tied = bool(cast(Any, trainer.model).config.tie_word_embeddings)  # Any: may be a PeftModel
+
+    def is_news(record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        is_head = is_tied and text.endswith("missing keys in the checkpoint model loaded: ['lm_head.weight'].")
+        return not is_head and not text.startswith("mtime may not be reliable")
+
+    loggers = [logging.getLogger(f"transformers.{name}") for name in ("trainer", "trainer_utils")]
+    for logger in loggers:
+        logger.addFilter(is_news)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_news)
 
 
 def write_run(

@@ -155,6 +155,9 @@ def test_a_recipe_file_sets_what_the_options_do(base: Path, groups: Path, tmp_pa
         (["aft", "GROUPS", "--beta-search", "0-1", "--validation", "synthetic:2"], 2, "no range FROM:TO:STEP"),
         (["aft", "GROUPS", "--four-bit"], 2, "--four-bit trains adapters: add --lora default"),
         (["aft", "GROUPS", "--four-bit", "--lora", "default"], 1, "--four-bit needs the package bitsandbytes"),
+        (["aft", "GROUPS", "--lora-alpha", "8"], 2, "--lora-alpha has no effect without --lora or --lora-r"),
+        (["aft", "GROUPS", "--loss", "dc", "--boundary-beta", "0.1"], 2, "--boundary-beta is of bc, rbc; dc does not"),
+        (["aft", "GROUPS", "--beta-search", "0:1:1", "--validation", "no.jsonl"], 1, "no.jsonl: no such file"),
         (["aft", "nowhere"], 1, "nowhere: no such file or folder. Make groups with"),
         (["rft", "nowhere"], 1, "no run of datagen rft"),
     ],
@@ -182,5 +185,11 @@ def test_beta_is_searched_on_a_validation_set(
     )
     assert result.exit_code == 0, result.output
     assert "best beta: 0" in result.stdout
-    assert json.loads((tmp_path / "best" / "beta-search.json").read_text()) == {"0.0": 0.0, "0.2": 0.0}
+    assert json.loads((tmp_path / "best" / "beta-search.json").read_text())["accuracy"] == {"0.0": 0.0, "0.2": 0.0}
     assert json.loads((tmp_path / "best" / "training.json").read_text())["config"]["boundary_beta"] == 0.0
+    other = (*options, "--learning-rate", "1e-4")
+    result = CliRunner().invoke(
+        main, ["train", "aft", str(groups), "--model", str(base), "--out", str(tmp_path / "best"), *map(str, other)]
+    )
+    assert result.exit_code == 1
+    assert "holds a search with other data, settings" in result.stderr

@@ -1,5 +1,6 @@
 """The search for beta: which model is kept, and what an interruption costs."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,27 @@ def test_a_search_over_other_values_is_not_mixed_in(tmp_path: Path) -> None:
     beta_search(("0", "0.1"), train=models.train, accuracy=models.accuracy, out=tmp_path)
     with pytest.raises(DataError, match=r"tried beta 0\.1"):
         beta_search(("0", "0.2"), train=models.train, accuracy=models.accuracy, out=tmp_path)
+
+
+def test_a_search_of_something_else_is_not_mixed_in(tmp_path: Path) -> None:
+    models = Trained({"0.0": 0.6, "0.1": 0.5})
+    search = partial(beta_search, ("0", "0.1"), train=models.train, accuracy=models.accuracy, out=tmp_path)
+    search(fingerprint="a")
+    with pytest.raises(DataError, match="other data, settings, model or validation set"):
+        search(fingerprint="b")
+    assert search(fingerprint="a").best == "0"
+
+
+def test_a_finished_search_is_extended_and_a_better_model_takes_the_place(tmp_path: Path) -> None:
+    models = Trained({"0.0": 0.6, "0.1": 0.5, "0.2": 0.7})
+
+    def train(beta: float, out: Path) -> None:
+        models.train(beta, out)
+        (out / "validation").mkdir()
+        (out / "validation" / "data").write_text(str(beta))
+
+    beta_search(("0", "0.1"), train=train, accuracy=models.accuracy, out=tmp_path)
+    assert (tmp_path / "model").read_text() == "0.0"
+    found = beta_search(("0", "0.1", "0.2"), train=train, accuracy=models.accuracy, out=tmp_path)
+    assert (found.best, (tmp_path / "model").read_text()) == ("0.2", "0.2")
+    assert (tmp_path / "validation" / "data").read_text() == "0.2"
