@@ -68,7 +68,7 @@ _common = stack(
 )
 _alignment = stack(
     option("--loss", type=click.Choice(LOSSES), help="aft: the alignment loss. [default: bc]"),
-    option("--boundary-beta", type=click.FloatRange(min=0), help="aft: of bc and rbc. [default: 0.15]"),
+    option("--boundary-beta", type=float, help="aft: of bc and rbc. [default: 0.15]"),
     option("--detach-boundary/--no-detach-boundary", default=None, help="aft: T is a constant. [default: it is]"),
     option("--rrhf-scale", type=click.FloatRange(min=0, min_open=True), help="aft: factor of rrhf. [default: 1]"),
     option(

@@ -46,7 +46,7 @@ def synthetic_problems(
     split: str,
     n: int,
     families: Sequence[str] | None = None,
-    plan: Literal["first", "random"] = "first",
+    plan: Literal["first", "random"] | int = "first",
 ) -> Iterator[Problem]:
     """The first `n` problems of an endless list that depends on `seed`, `split` and `families` alone.
 
@@ -60,7 +60,8 @@ def synthetic_problems(
         n: how many problems.
         families: names from `FAMILIES`, each used equally often; a name given twice counts twice. None means all.
         plan: which solution becomes the rationale; `first` is always the family's first plan, `random` draws one of
-            `single_operation_plans` for each problem. The questions are the same either way.
+            `single_operation_plans` for each problem, and a number i takes the i-th of those, beginning again after
+            the last. The questions are the same in each case.
     """
     names = tuple(FAMILIES if families is None else families)
     unknown = [name for name in names if name not in _BY_NAME]
@@ -68,12 +69,12 @@ def synthetic_problems(
         raise ValueError(f"families: {unknown or 'none given'}; choose from {', '.join(FAMILIES)}")
     if split not in SPLITS:
         raise ValueError(f"split {split!r}: choose from {', '.join(SPLITS)}")
-    if plan not in ("first", "random"):
-        raise ValueError(f"plan {plan!r}: choose from first, random")
+    if plan not in ("first", "random") and not (isinstance(plan, int) and plan >= 0):
+        raise ValueError(f"plan {plan!r}: choose from first, random, or a number from 0")
     return _problems(seed, split, n, names, plan)
 
 
-def _problems(seed: int, split: str, n: int, names: tuple[str, ...], plan: str) -> Iterator[Problem]:
+def _problems(seed: int, split: str, n: int, names: tuple[str, ...], plan: str | int) -> Iterator[Problem]:
     seen: set[str] = set()
     order: list[str] = []
     for i in range(n):
@@ -86,7 +87,8 @@ def _problems(seed: int, split: str, n: int, names: tuple[str, ...], plan: str) 
         seen.add(instance.question)
         # A generator of its own, so that asking for other plans does not ask other questions.
         rng = rng_for(seed, "synthetic", split, "plan", str(i))
-        chosen = rng.choice(single_operation_plans(family)) if plan == "random" else 0
+        simple = single_operation_plans(family)
+        chosen = simple[plan % len(simple)] if isinstance(plan, int) else rng.choice(simple) if plan == "random" else 0
         yield Problem(
             id=f"synthetic-{hashlib.sha256(instance.question.encode()).hexdigest()[:12]}-{i}",
             question=instance.question,

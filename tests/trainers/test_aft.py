@@ -481,7 +481,7 @@ def test_a_loss_that_is_no_number_ends_the_run(
     [
         ({"loss": "dpo"}, "no alignment loss 'dpo'; there are a, dc, bc"),
         ({"constraint": True}, "constraint belongs to rrhf, pro and rank_dpo"),
-        ({"boundary_beta": -1.0}, "boundary_beta is -1.0"),
+        ({"boundary_beta": float("inf")}, "boundary_beta is inf"),
         ({"vft_weight": math.nan}, "vft_weight is nan"),
         ({"vft_reduction": "total"}, "vft_reduction is 'total'. Choose one of mean, sum"),
         ({"candidate_layout": "packed"}, "candidate_layout is 'packed'. Choose one of auto, padded, shared_prefix"),

@@ -9,7 +9,16 @@ from collections import Counter
 
 import pytest
 
-from datagen.synthetic.problems import FAMILIES, MAX_NUMBER, SPLITS, family_split, synthetic_problems, vocabulary
+from datagen.synthetic import problems as synthetic
+from datagen.synthetic.problems import (
+    FAMILIES,
+    MAX_NUMBER,
+    SPLITS,
+    family_split,
+    single_operation_plans,
+    synthetic_problems,
+    vocabulary,
+)
 from datagen.synthetic.words import COLORS, CONTAINERS, FOODS, NAMES, THINGS
 from datagen_schemas.problem import Problem
 
@@ -159,6 +168,19 @@ def test_the_plan_changes_the_solution_but_not_the_question() -> None:
     assert {json.loads(p.meta)["plan"] for p in first} == {0}
     for one, other in zip(first, drawn, strict=True):
         assert (equations_of(one) == equations_of(other)) == (json.loads(other.meta)["plan"] == 0)
+
+
+def test_a_number_takes_the_plans_in_turn_and_asks_the_same_questions() -> None:
+    by_plan = [list(synthetic_problems(seed=2, split="train", n=48, plan=i)) for i in range(12)]
+    for versions in zip(*by_plan, strict=True):
+        family = synthetic.family_of(versions[0])
+        assert family is not None
+        simple = single_operation_plans(family)
+        assert len({(p.id, p.question, p.answer) for p in versions}) == 1
+        assert [json.loads(p.meta)["plan"] for p in versions] == [simple[i % len(simple)] for i in range(12)]
+        assert len({p.rationale for p in versions}) == len(simple)
+    with pytest.raises(ValueError, match="plan -1: choose from first, random, or a number from 0"):
+        synthetic_problems(seed=0, split="train", n=1, plan=-1)
 
 
 def test_every_word_is_in_the_vocabulary_and_there_are_at_most_350(problems: list[Problem]) -> None:

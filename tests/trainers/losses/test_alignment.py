@@ -225,13 +225,14 @@ def test_the_boundary_with_its_own_gradient_is_that_of_finite_differences() -> N
     )
 
 
-def test_the_gradient_of_a_negative_turns_exactly_at_the_boundary() -> None:
-    # Eq. 10: B = min positive - beta; here -0.5 - 0.125, in binary fractions so that nothing is rounded.
-    boundary = -0.625
+@pytest.mark.parametrize("beta", [0.125, 0.0, -0.5])  # Figure 2c goes down to -0.8
+def test_the_gradient_of_a_negative_turns_exactly_at_the_boundary(beta: float) -> None:
+    # Eq. 10: B = min positive - beta, in binary fractions so that nothing is rounded.
+    boundary = -0.5 - beta
     for offset in (-4.0, -0.5, -(2.0**-20), 0.0, 2.0**-20, 0.5):
         inputs = group([-0.25, -0.5, boundary + offset], [1, 1, 0])
         _, gradient = value_and_gradient(
-            lambda s, r, v: boundary_constraint_loss(s, r, v, boundary_beta=0.125), *inputs
+            lambda s, r, v: boundary_constraint_loss(s, r, v, boundary_beta=beta), *inputs
         )
         first, second, negative = gradient[0].tolist()
         assert first < 0 and second < 0, "Eq. 9: positives are always raised"
@@ -445,7 +446,7 @@ def test_nothing_to_log_is_nan_and_counts_add_up() -> None:
         ({"loss": "rbc", "constraint": True}, "constraint belongs to rrhf, pro and rank_dpo"),
         ({"rrhf_scale": 0.0}, "rrhf_scale is 0.0"),
         ({"dpo_beta": float("nan")}, "dpo_beta is nan"),
-        ({"boundary_beta": -0.1}, "boundary_beta is -0.1"),
+        ({"boundary_beta": float("inf")}, "boundary_beta is inf"),
     ],
 )
 def test_settings_that_mean_something_else_are_refused(

@@ -47,8 +47,8 @@ class AlignmentConfig:
         for name, value in (("rrhf_scale", self.rrhf_scale), ("dpo_beta", self.dpo_beta)):
             if not (isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value}: it must be above 0")
-        if not (isfinite(self.boundary_beta) and self.boundary_beta >= 0):
-            raise ValueError(f"boundary_beta is {self.boundary_beta}: it must be 0 or above (the paper: 0 to 0.5)")
+        if not isfinite(self.boundary_beta):
+            raise ValueError(f"boundary_beta is {self.boundary_beta}: it must be finite (the paper: 0 to 0.5)")
 
 
 class AlignmentCounts(NamedTuple):
