@@ -18,26 +18,21 @@ Each command resumes, so a cut run goes on where it was. OUT/seed-N/results has 
 
 import argparse
 import json
-import multiprocessing
-import os
 import random
 import sys
-import threading
 import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from statistics import mean, stdev
 from typing import Any, NamedTuple
+
+from commands import datagen, interval, spread, use_one_thread_each, write_once
 
 EPOCHS, LEARNING_RATE, MAX_TOKENS, K, N_HELD_OUT, N_VOTES = 6, 1e-3, 80, 16, 1_000, 16
 TRAINING = ("--epochs", EPOCHS, "--learning-rate", LEARNING_RATE, "--max-length", 256, "--device", "cpu")
 AFT = ("--batch-size", 8, "--accumulation", 1)
 SAMPLING = ("--backend", "transformers", "--max-tokens", MAX_TOKENS, "--temperature", 1, "--workers", 1)
 ALPHAS, BETAS, NUMBERS, VOTES = (0.25, 0.5, 1.0), (-0.4, 0.0, 0.4, 0.8), (4, 8, 16), ("VFT", "RFT", "AFT-DC", "AFT-BC")
-PRELOADED = ("torch", "transformers", "accelerate", "datasets", "datagen.cli.main", "datagen_trainers.aft")
-T_975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}  # Student's t
 
 Row = dict[str, Any]  # Any: JSON
 
@@ -79,27 +74,6 @@ FIGURE_2C = {
 SWEEPS = {**FIGURE_2A, **FIGURE_2B, **FIGURE_2C}
 
 
-def datagen(*arguments: object, home: Path) -> str:
-    """Standard output of a command that must succeed, run in a process of its own that has the libraries loaded."""
-    context = multiprocessing.get_context("forkserver")
-    texts = [home / f"{kind}-{threading.get_ident()}.txt" for kind in ("stdout", "stderr")]
-    process = context.Process(target=_command, args=([str(argument) for argument in arguments], home, *texts))
-    process.start()
-    process.join()
-    if process.exitcode:
-        raise SystemExit(f"datagen {' '.join(map(str, arguments))}\n{texts[1].read_text()}")
-    return texts[0].read_text()
-
-
-def _command(arguments: list[str], home: Path, stdout: Path, stderr: Path) -> None:
-    from datagen.cli.main import main as command
-
-    os.environ["DATAGEN_HOME"] = str(home)
-    sys.argv = ["datagen", *arguments]
-    with stdout.open("w") as out, stderr.open("w") as err, redirect_stdout(out), redirect_stderr(err):
-        command()
-
-
 def prepare(seed: int, out: Path) -> None:
     """The base, the VFT model and what is made of its samples."""
     from datagen.recipes.miniature import MiniatureConfig, held_out_problems
@@ -111,7 +85,7 @@ def prepare(seed: int, out: Path) -> None:
     gold, candidates = out / "gold.jsonl", out / "rft" / "candidates"
     run("demo", "--base-only", "--quiet", "--out", out)
     held_out = held_out_problems(MiniatureConfig(seed=seed, n_held_out=N_HELD_OUT))
-    _write(out / "new.jsonl", (problem.model_dump() for problem in held_out))
+    write_once(out / "new.jsonl", (problem.model_dump() for problem in held_out))
     run("train", "vft", gold, "--model", out / "base", *TRAINING, "--quiet", "--out", out / "VFT")
     vft = ("--model", out / "VFT", *SAMPLING, "--quiet")
     one = ("--workers", 1, "--quiet")
@@ -122,7 +96,7 @@ def prepare(seed: int, out: Path) -> None:
         "--out", out / "rank")  # fmt: skip
     run("groups", "--ranked", out / "rank", "--max-responses", 6, *one, "--out", out / "ranked")
     datagen("sample", "-k", K, "--dataset", gold, *vft, "--seed", seed + 1_000, "--out", out / "to-assess", home=out)
-    _write(out / "plans.jsonl", plans(seed))
+    write_once(out / "plans.jsonl", plans(seed))
     run("rft", "--dataset", gold, "--candidates", out / "plans.jsonl", *one, "--out", out / "rft-plans")
 
 
@@ -146,10 +120,10 @@ def prepare_sweeps(seed: int, out: Path) -> None:
     assert isinstance(groups, Dataset)
     assert isinstance(sampled, Dataset)
     for alpha in (0.0, *ALPHAS):
-        _write(out / f"groups-alpha-{alpha}.jsonl", (worsened(row, alpha, seed) for row in groups.to_list()))
+        write_once(out / f"groups-alpha-{alpha}.jsonl", (worsened(row, alpha, seed) for row in groups.to_list()))
     for n in NUMBERS:
         first = (row for row in sampled.to_list() if row["sample"] < n)
-        _write(out / f"first-{n}.jsonl", ({key: row[key] for key in ("problem_id", "response")} for row in first))
+        write_once(out / f"first-{n}.jsonl", ({key: row[key] for key in ("problem_id", "response")} for row in first))
         datagen("groups", "--dataset", out / "gold.jsonl", "--candidates", out / f"first-{n}.jsonl", "--workers", 1,
                 "--quiet", "--seed", seed, "--out", out / f"groups-{n}", home=out)  # fmt: skip
 
@@ -257,28 +231,6 @@ def tables(out: Path) -> Iterable[str]:
             yield f"| {name} | {' | '.join(points)} |"
 
 
-def spread(values: list[float], scale: float, digits: int) -> str:
-    """Mean and, of several, standard deviation."""
-    sd = f" ± {scale * stdev(values):.{digits}f}" if len(values) > 1 else ""
-    return f"{scale * mean(values):.{digits}f}{sd}"
-
-
-def interval(differences: list[float]) -> str:
-    """Mean of paired differences in points, and its 95 % t interval over seeds."""
-    if len(differences) < 2 or not any(differences):
-        return f"{100 * mean(differences):+.1f}" if differences and any(differences) else ""
-    half = T_975[len(differences) - 1] * stdev(differences) / len(differences) ** 0.5
-    middle = mean(differences)
-    return f"{100 * middle:+.1f} ({100 * (middle - half):+.1f} to {100 * (middle + half):+.1f})"
-
-
-def _write(path: Path, rows: Iterable[Row]) -> None:
-    if not path.exists():
-        partial = path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        partial.replace(path)
-
-
 def main() -> None:
     """Run, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -292,8 +244,7 @@ def main() -> None:
     if not options.table:
         every = {**METHODS, **(SWEEPS if options.sweeps or options.only else {})}
         methods = {name: method for name, method in every.items() if not options.only or name in options.only}
-        os.environ["OMP_NUM_THREADS"] = "1"
-        multiprocessing.get_context("forkserver").set_forkserver_preload(list(PRELOADED))
+        use_one_thread_each()
         with ThreadPoolExecutor(options.parallel) as pool:
             jobs = [pool.submit(run_seed, s, options.out, methods, sweeps=options.sweeps) for s in options.seeds]
         for job in jobs:
