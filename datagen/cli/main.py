@@ -19,6 +19,7 @@ COMMANDS = {
     "augment": "datagen.cli.augment",
     "corrupt": "datagen.cli.corrupt",
     "groups": "datagen.cli.groups",
+    "examples": "datagen.cli.examples",
     "train": "datagen.cli.train",
     "eval": "datagen.cli.evaluate",
     "stats": "datagen.cli.stats",

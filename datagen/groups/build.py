@@ -15,11 +15,11 @@ from datagen.groups.members import BEYOND_LIMIT, WITHOUT_GROUP, Member, Members
 from datagen.groups.preference import ordered_pairs, preferences
 from datagen.groups.ranked import LOWEST_RATING, TOP_RATING, NegativeScore, ranked_members
 from datagen.parallel import ordered_map
-from datagen.question_text import question_text
+from datagen.question_text import load_question_prompt, question_fields
 from datagen.select.statistics import Filter
 from datagen.store.arrow_dataset import to_batch
 from datagen.store.spill import Spilled
-from datagen_prompts.template import PromptTemplate, load_prompt
+from datagen_prompts.template import PromptTemplate
 from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.preference import Preference
 from datagen_schemas.problem import Problem
@@ -131,7 +131,7 @@ def grouped(gathered: Gathered, *, provenance: Provenance, options: GroupOptions
         return Grouped(None, "all tied within the limits", [], dropped)
     dropped[BEYOND_LIMIT] += sum(m.is_given for m in found) - sum(m.is_given for m in members)
     group = AlignmentGroup(
-        prompt=prompt.render_text(question=question_text(problem)),
+        prompt=prompt.render_text(**question_fields(problem)),
         responses=tuple(member.text for member in members),
         scores=tuple(member.score for member in members),
         problem_id=problem.id,
@@ -201,7 +201,7 @@ def _in_tasks(gathered: Iterable[Gathered]) -> Iterator[list[Gathered]]:
 
 def _group_part(task: list[Gathered], *, provenance: Provenance, options: GroupOptions) -> GroupPart:
     """Group, write and count the problems of one task."""
-    prompt = load_prompt(options.train_prompt, fields=("question",))
+    prompt = load_question_prompt(options.train_prompt)
     counts, dropped, dropped_responses = Counter[str](), Counter[str](), Counter[str]()
     groups: list[AlignmentGroup] = []
     pairs: list[Preference] = []

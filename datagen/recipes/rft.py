@@ -17,12 +17,12 @@ from datagen import __version__
 from datagen.annotate import Group, annotated, in_tasks
 from datagen.equations.find import find_equations
 from datagen.parallel import ordered_map
-from datagen.question_text import question_text
+from datagen.question_text import load_question_prompt, question_fields
 from datagen.select.paths import Dedup, Path, select_paths
 from datagen.select.statistics import Filter, ProblemStatistics, problem_statistics
 from datagen.store.arrow_dataset import to_batch
 from datagen.store.spill import Spilled
-from datagen_prompts.template import PromptTemplate, load_prompt
+from datagen_prompts.template import PromptTemplate
 from datagen_schemas.candidate import Candidate
 from datagen_schemas.example import Example
 from datagen_schemas.problem import Problem
@@ -73,7 +73,7 @@ def rft(
 
 def _rft_part(task: list[Group], *, provenance: Provenance, options: RftOptions) -> RftPart:
     """Verify, select and count the problems of one task."""
-    prompt = load_prompt(options.train_prompt, fields=("question",))
+    prompt = load_question_prompt(options.train_prompt)
     all_candidates: list[Candidate] = []
     examples: list[Example] = []
     statistics: list[ProblemStatistics] = []
@@ -127,7 +127,7 @@ def gold_example(problem: Problem, *, prompt: PromptTemplate, stage: str) -> Exa
         package_version=__version__,
     )
     return Example(
-        prompt=prompt.render_text(question=question_text(problem)),
+        prompt=prompt.render_text(**question_fields(problem)),
         completion=problem.rationale,
         problem_id=problem.id,
         source="gold",
@@ -142,7 +142,7 @@ def gold_example(problem: Problem, *, prompt: PromptTemplate, stage: str) -> Exa
 def as_example(problem: Problem, candidate: Candidate, *, prompt: PromptTemplate) -> Example:
     """A selected candidate as a training example."""
     return Example(
-        prompt=prompt.render_text(question=question_text(problem)),
+        prompt=prompt.render_text(**question_fields(problem)),
         completion=candidate.response,
         problem_id=problem.id,
         source="sampled",

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from datagen.question_text import load_question_prompt
 from datagen.readers.read import DatasetSpec
 from datagen.recipes.rft import gold_example
 from datagen.runs.replies import load_problems
 from datagen.store.arrow_dataset import read_records, shards
-from datagen_prompts.template import load_prompt
 from datagen_schemas.errors import DataError
 from datagen_schemas.example import Example
 from datagen_schemas.problem import Problem
@@ -39,6 +39,6 @@ def training_examples(data: str, *, method: str, train_prompt: str = "plain") ->
 
 def gold_examples(problems: list[Problem], *, train_prompt: str = "plain") -> list[Example]:
     """The datasets' own solutions as training examples; problems without one are left out."""
-    prompt = load_prompt(train_prompt, fields=("question",))
+    prompt = load_question_prompt(train_prompt)
     made = (gold_example(problem, prompt=prompt, stage="gold") for problem in problems)
     return [example for example in made if example is not None]

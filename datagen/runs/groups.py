@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from datagen import __version__
 from datagen.groups.build import Gathered, GroupOptions, alignment_groups
 from datagen.progress import Report, Step, silent
+from datagen.question_text import load_question_prompt
 from datagen.readers.candidates import ProblemIndex, read_candidates
 from datagen.readers.read import DatasetSpec
 from datagen.runs.replies import Drops, Job, collect_replies, load_problems, provenance_of
@@ -21,7 +22,6 @@ from datagen.runs.rft import Manifest
 from datagen.store.arrow_dataset import DatasetWriter, Format, read_batches, read_records
 from datagen.store.card import dataset_card
 from datagen.store.run_directory import RunDirectory, fingerprint
-from datagen_prompts.template import load_prompt
 from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.errors import DataError
 from datagen_schemas.preference import Preference
@@ -93,7 +93,7 @@ def run_groups(
         DataError: an input cannot be read, a problem is ranked twice, or there is not a single group to write.
     """
     started = time.monotonic()
-    prompt = load_prompt(options.train_prompt, fields=("question",))
+    prompt = load_question_prompt(options.train_prompt)
     config = {"stage": "groups", "format": format, "options": asdict(options), "prompt": prompt.sha256, **job.config()}
     run = RunDirectory(job.out, config, overwrite=job.overwrite)
     finished = run.manifest()

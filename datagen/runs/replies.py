@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from datagen import __version__
 from datagen.models.open_backend import BackendName, endpoint_name, model_name, open_backend
 from datagen.progress import Report, Step, silent
-from datagen.question_text import question_text
+from datagen.question_text import load_question_prompt, question_fields
 from datagen.readers.candidates import ProblemIndex, read_candidates
 from datagen.readers.read import DatasetSpec, Dropped, read_problems
 from datagen.requests.fetch import Fetched, Progress, fetch_replies
@@ -25,7 +25,7 @@ from datagen.requests.store import ReplyStore, default_store_path
 from datagen.sample import requests_for, stored_replies
 from datagen.store.run_directory import RunDirectory, fingerprint
 from datagen.store.spill import ReplySpill, Spilled
-from datagen_prompts.template import PromptTemplate, load_prompt
+from datagen_prompts.template import PromptTemplate
 from datagen_schemas.errors import DataError
 from datagen_schemas.problem import Problem
 from datagen_schemas.provenance import Provenance
@@ -70,11 +70,11 @@ class Generator:
 
     def template(self) -> PromptTemplate:
         """The prompt that asks the question."""
-        return load_prompt(self.prompt, fields=("question",))
+        return load_question_prompt(self.prompt)
 
     def requests(self, problems: Iterable[Problem], *, seed: int) -> Iterator[Request]:
         """One request per problem."""
-        rows = ((problem.id, {"question": question_text(problem)}) for problem in problems)
+        rows = ((problem.id, question_fields(problem)) for problem in problems)
         return self.prompt_requests(rows, prompt=self.template(), k=self.k, seed=seed)
 
     def prompt_requests(

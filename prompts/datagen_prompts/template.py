@@ -33,8 +33,10 @@ class Turn(NamedTuple):
 class PromptTemplate:
     """A template that is known to need only fields that exist."""
 
-    def __init__(self, template_id: str, source: str, *, fields: Collection[str]) -> None:
-        """Check that the template is valid and uses no other field than `fields`.
+    def __init__(
+        self, template_id: str, source: str, *, fields: Collection[str], optional: Collection[str] = ()
+    ) -> None:
+        """Check that the template is valid, shows every one of `fields`, and uses no others than these and `optional`.
 
         Raises:
             DataError: bad syntax, an unknown field, or a field that the template must show and does not.
@@ -48,8 +50,9 @@ class PromptTemplate:
             raise DataError(
                 f"prompt {template_id} line {error.lineno}: {(error.message or 'bad syntax').rstrip('.')}."
             ) from error
-        for name in sorted(used - set(fields)):
-            raise DataError(f"prompt {template_id}: unknown field '{name}'. It can use: {', '.join(sorted(fields))}.")
+        for name in sorted(used - {*fields, *optional}):
+            known = ", ".join(sorted({*fields, *optional}))
+            raise DataError(f"prompt {template_id}: unknown field '{name}'. It can use: {known}.")
         for name in sorted(set(fields) - used):
             raise DataError(f"prompt {template_id}: it never shows '{name}'. Add {{{{ {name} }}}} where it belongs.")
         head, *parts = _TURN.split(source)
@@ -76,15 +79,19 @@ class PromptTemplate:
         return "\n\n".join(turn.content for turn in self.render(**fields))
 
 
-def load_prompt(name: str, *, fields: Collection[str]) -> PromptTemplate:
+def load_prompt(name: str, *, fields: Collection[str], optional: Collection[str] = ()) -> PromptTemplate:
     """A built-in template by name, or a user's own by path (anything with a '/' or a dot).
+
+    It must show every one of `fields`, and may show those of `optional`, which are empty where there is nothing.
 
     Raises:
         DataError: no such template, or one that `PromptTemplate` refuses.
     """
     if "/" in name or "." in name:
         try:
-            return PromptTemplate(Path(name).name, Path(name).read_text(encoding="utf-8"), fields=fields)
+            return PromptTemplate(
+                Path(name).name, Path(name).read_text(encoding="utf-8"), fields=fields, optional=optional
+            )
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else error
             raise DataError(f"prompt {name}: {reason}. Name a readable UTF-8 file.") from error
@@ -93,4 +100,4 @@ def load_prompt(name: str, *, fields: Collection[str]) -> PromptTemplate:
     if not file.is_file():
         known = ", ".join(sorted(entry.name.removesuffix(".jinja") for entry in folder.iterdir()))
         raise DataError(f"no prompt named '{name}'. Built in: {known}; or give the path of a file.")
-    return PromptTemplate(name, file.read_text(encoding="utf-8"), fields=fields)
+    return PromptTemplate(name, file.read_text(encoding="utf-8"), fields=fields, optional=optional)

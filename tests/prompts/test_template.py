@@ -7,6 +7,7 @@ from datagen_prompts.template import PromptTemplate, Turn, load_prompt
 from datagen_schemas.errors import DataError
 
 FIELDS = ("question",)
+OPTIONAL = ("context",)
 
 
 def test_turns_are_cut_at_role_lines() -> None:
@@ -41,18 +42,26 @@ def test_bad_template_is_refused_when_loaded(source: str, message: str) -> None:
 
 
 BY_QUESTION = [
-    *("plain", "solve", "solve-metamath", "fewshot"),
+    *("plain", "question-answer", "solve", "solve-metamath", "fewshot"),
     *("augment-rephrase", "solve-backward", "solve-backward-metamath"),
 ]
 
 
 @pytest.mark.parametrize("name", BY_QUESTION)
 def test_built_in_templates_show_the_question(name: str) -> None:
-    assert load_prompt(name, fields=FIELDS).render_text(question="How many?").count("How many?") == 1
+    template = load_prompt(name, fields=FIELDS, optional=OPTIONAL)
+    assert template.render_text(question="How many?", context="").count("How many?") == 1
 
 
 def test_plain_is_the_question_and_a_line_end() -> None:
     assert load_prompt("plain", fields=FIELDS).render(question="How many?") == (Turn("user", "How many?\n"),)
+
+
+def test_question_answer_is_the_prompt_of_appendix_h() -> None:
+    template = load_prompt("question-answer", fields=FIELDS, optional=OPTIONAL)
+    assert template.render(question="How many?", context="") == (Turn("user", "Question: How many?\nAnswer:"),)
+    listed = template.render_text(question="Which?\n(A) one (B)\n(B) (A) two", context="")
+    assert listed == "Question: Which?\nA. one (B)\nB. (A) two\nAnswer:"
 
 
 def test_own_file_is_read_by_path_and_a_missing_name_lists_what_there_is(tmp_path: Path) -> None:
@@ -60,7 +69,8 @@ def test_own_file_is_read_by_path_and_a_missing_name_lists_what_there_is(tmp_pat
     file.write_text("Solve: {{ question }}")
     assert load_prompt(str(file), fields=FIELDS).render_text(question="x") == "Solve: x"
     known = (
-        "augment-rephrase, augment-statement, fewshot, judge, plain, solve, solve-backward, solve-backward-metamath"
+        "augment-rephrase, augment-statement, fewshot, judge, plain, question-answer, solve, solve-backward, "
+        "solve-backward-metamath"
     )
     with pytest.raises(DataError, match=f"Built in: {known}"):
         load_prompt("nope", fields=FIELDS)

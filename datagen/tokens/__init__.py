@@ -1,0 +1,1 @@
+"""How often each token of a vocabulary occurs: numbers and a drawing."""
