@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from datagen.cli.generation import finish, k_option
+from datagen.cli.generation import finish, k_option, plan_and_exit
 from datagen.cli.job import job_from
 from datagen.cli.options import (
+    candidate_options,
     config_option,
     dataset_options,
     limit_options,
@@ -40,6 +41,7 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 @click.argument("models", nargs=-1, metavar="MODEL [MODEL_B]")
 @k_option(default=DEFAULT_K)
 @dataset_options
+@candidate_options
 @model_options
 @option("--seeds", callback=_seeds, metavar="N,N,...", help="Sample with each of these seeds: mean and sd.")
 @option(
@@ -68,17 +70,22 @@ def _seeds(_: click.Context, __: click.Parameter, text: str | None) -> tuple[int
 @output_options
 @click.pass_context
 def command(ctx: click.Context, /, **options: Any) -> None:  # Any: click's parsed values
-    """Measure a model's greedy accuracy, votes and scores on a problem set; with a second model, compare the two.
+    """Measure a model's greedy accuracy, steps, votes and scores on a problem set; with a second, compare the two.
 
     With -k, also pass@k and maj@k of sampled solutions. A model in this process is also asked to score its own new
-    solutions: assessment accuracy, and perplexity of the correct ones.
+    solutions: assessment accuracy, and perplexity of the correct ones. With --candidates and no model: accuracy and
+    steps of replies made elsewhere, each model in the files compared to the first.
 
     \b
     Example: datagen eval runs/vft runs/aft --backend transformers --dataset gsm8k --split test -k 8 --out runs/eval
+    Example: datagen eval --candidates replies.jsonl --dataset gsm8k --split test --out runs/replies
     """
     from datagen.cli.evaluation_numbers import scorer, summarised
     from datagen.runs.evaluate import planned, run_evaluation
 
+    if is_of_replies(ctx, options):
+        evaluate_replies(options)
+        return
     models = models_from(ctx, options)
     is_default = ctx.get_parameter_source("backend") is click.core.ParameterSource.DEFAULT
     evaluation = evaluation_from({**options, "backend": None if is_default else options["backend"]}, models)
@@ -94,6 +101,43 @@ def command(ctx: click.Context, /, **options: Any) -> None:  # Any: click's pars
         )
     result = {**manifest["result"], "out": str(options["out"])}
     emit(result, as_json=options["as_json"], show=lambda: show(result))
+    finish(manifest)
+
+
+_OF_MODELS = ("k", "seeds", "assess", "no_assess", "assess_candidates", "exclude")
+
+
+def is_of_replies(ctx: click.Context, options: Options) -> bool:
+    """Whether files of replies are to be measured, and no model; what is only for models is then refused."""
+    if not options["candidates"]:
+        return False
+    typed = {
+        name for name in options if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }  # not what the environment says of every command
+    named = options["models"] or "model" in typed
+    if named and "candidates" in typed:
+        raise click.UsageError(
+            "A model and --candidates: name one of them. To have the model score those texts: --assess-candidates."
+        )
+    refused = ["-k" if name == "k" else "--" + name.replace("_", "-") for name in _OF_MODELS if name in typed]
+    if not named and refused:
+        raise click.UsageError(f"{', '.join(refused)} with --candidates: that is for models.")
+    return not named
+
+
+def evaluate_replies(options: Options) -> None:
+    """The command without a model."""
+    from datagen.cli.step_numbers import replies_summarised
+    from datagen.runs.evaluate_replies import run_reply_evaluation
+
+    job = job_from({**options, "model": None}, default_k=DEFAULT_K)
+    if options["dry_run"]:
+        plan_and_exit(job, as_json=options["as_json"])
+    summarise = replies_summarised(dataset=options["dataset"], seed=options["seed"])
+    with progress(quiet=options["quiet"]) as report:
+        manifest = run_reply_evaluation(job, summarise=summarise, format=options["format"], report=report)
+    result = {**manifest["result"], "out": str(options["out"])}
+    emit(result, as_json=options["as_json"], show=lambda: show_replies(result))
     finish(manifest)
 
 
@@ -154,12 +198,34 @@ def show(result: dict[str, Any]) -> None:  # Any: JSON
         table(f"{of['model']} on {of['n']:,} of {result['problems']:,} problems", _HEADER, number_rows(of))
         if of["not_assessed"]:
             click.echo(f"assessment accuracy not measured: {of['not_assessed']}")
+    show_steps(result)
     if "comparison" in result:
         table(
             "second minus first", ("", "n", "difference", "95 % interval", "p"), comparison_rows(result["comparison"])
         )
         if not result["comparison"]["assessed_on_the_same_texts"] and "perplexity" in result["comparison"]:
             click.echo("each model scored its own samples; --assess-candidates gives both the same texts")
+
+
+def show_replies(result: dict[str, Any]) -> None:  # Any: JSON
+    """The tables of replies made elsewhere."""
+    rows = [
+        (of["model"], _percent(of["accuracy"]), _ends(of["interval"], 100), f"{of['n']:,}", f"{of['replies']:,}")
+        for of in result["models"]
+    ]
+    title = f"{result['dataset']}, {result['problems']:,} problems"
+    table(title, ("", "accuracy", "95 % interval", "n", "replies"), rows)
+    show_steps(result)
+
+
+def show_steps(result: dict[str, Any]) -> None:  # Any: JSON
+    """The tables of step metrics."""
+    from datagen.runs.evaluation_card import step_tables
+
+    for title, (header, rows), note in step_tables(result):
+        table(title, header, rows)
+        if note:
+            click.echo(note)
 
 
 _HEADER = ("", "", "sd", "95 % interval", "n")
@@ -209,7 +275,7 @@ def comparison_rows(compared: dict[str, Any]) -> list[tuple[str, ...]]:  # Any: 
     """A line for each test, with its n."""
     rows: list[tuple[str, ...]] = []
     for name, of in compared.items():
-        if not isinstance(of, dict):
+        if name == "steps" or not isinstance(of, dict):  # the steps have tables of their own
             continue
         unit = 1 if name == "perplexity" else 100
         difference = f"{unit * of['difference']:+.{1 if unit == 100 else 3}f}"

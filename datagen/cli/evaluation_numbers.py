@@ -9,6 +9,7 @@ from functools import partial
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from datagen.cli.step_numbers import step_means, step_tests
 from datagen.runs.evaluate import Evaluation, Measured, Sampled, Scored, ToScore, ks, n_steps
 from datagen.runs.replies import Generator
 from datagen.select.statistics import pass_at_k
@@ -26,11 +27,17 @@ def scorer(report: "Report") -> "Score":
     """Scores by the model itself, loaded into this process; prompts are read token for token as when sampling."""
 
     def score(generator: Generator, asked: Sequence[ToScore]) -> list[Scored]:
+        import torch
+
+        from datagen.models.load_local import load_local
         from datagen.models.prompt_tokens import prompt_tokens
         from datagen.progress import Step
-        from datagen_trainers.assess import load_to_score, score_groups
+        from datagen_trainers.assess import score_groups
+        from datagen_trainers.response_log_probs import check_head
 
-        model, tokenizer = load_to_score(generator.model)
+        # Where it sampled, so that it need not be loaded again; but for Apple's GPUs, which have no float64 to sum in.
+        model, tokenizer = load_local(generator.model, device="cuda" if torch.cuda.is_available() else "cpu")
+        check_head(model)
         found = score_groups(
             [item.group for item in asked],
             model=model,
@@ -75,6 +82,7 @@ def model_numbers(problems: Sequence[Problem], measured: Measured, *, k: int, se
     numbers: Json = {"model": measured.model, **_share(list(measured.greedy.values()))}
     numbers["by_source"] = _breakdown(problems, measured, lambda problem: problem.source)
     numbers["by_steps"] = _breakdown(problems, measured, _steps)
+    numbers["steps"] = step_means(measured.steps)
     if measured.sampled or measured.scored:
         numbers["seeds"] = list(seeds)
     if measured.sampled:
@@ -181,7 +189,7 @@ def comparison(problems: Sequence[Problem], first: Measured, second: Measured, *
     verdicts = [[of.greedy[problem_id] for problem_id in ids] for of in (first, second)]
     compared: Json = {
         "accuracy": {
-            **_paired({i: float(first.greedy[i]) for i in ids}, {i: float(second.greedy[i]) for i in ids}, seed=seed),
+            **_paired(_as_floats(first.greedy), _as_floats(second.greedy), seed=seed),
             "mcnemar": mcnemar(*verdicts)._asdict(),
         }
     }
@@ -194,7 +202,12 @@ def comparison(problems: Sequence[Problem], first: Measured, second: Measured, *
         one, other = values(first), values(second)
         if one and other:
             compared[name] = _paired(one, other, seed=seed)
+    compared["steps"] = step_tests((_as_floats(first.greedy), first.steps), (_as_floats(second.greedy), second.steps))
     return compared
+
+
+def _as_floats(verdicts: Mapping[str, bool]) -> dict[str, float]:
+    return {problem_id: float(verdict) for problem_id, verdict in verdicts.items()}
 
 
 def _paired(first: Mapping[str, float], second: Mapping[str, float], *, seed: int) -> Json:

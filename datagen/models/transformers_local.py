@@ -13,10 +13,10 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from datagen.models.load_local import load_local
 from datagen.models.prompt_tokens import prompt_tokens
 from datagen.requests.failure import RequestFailed
 from datagen.requests.request import Reply, Request
-from datagen_schemas.errors import DataError, MissingExtraError
 
 log = logging.getLogger(__name__)
 
@@ -81,28 +81,16 @@ class TransformersLocal:
             MissingExtraError: torch or transformers is not installed.
             DataError: there is no such model, or it cannot be loaded.
         """
-        try:
-            import torch
-            from transformers import AutoModelForCausalLM, AutoTokenizer
+        loaded = load_local(path, device=device, dtype=dtype)
+        import torch  # here, where it is known to be installed
 
-            from datagen.models import decode
-        except ImportError as error:
-            raise MissingExtraError("train", needed_for="the transformers backend") from error
+        from datagen.models import decode
+
         self._decode = decode
         self._out_of_memory = torch.OutOfMemoryError
         self._max_samples = max_samples
-        if device is None:
-            device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-        try:
-            # Any, twice: the auto classes return whatever class the folder names
-            self._tokenizer: Any = AutoTokenizer.from_pretrained(path)
-            model: Any = AutoModelForCausalLM.from_pretrained(
-                path, dtype=dtype or ("float32" if device == "cpu" else "auto")
-            )
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().split("\n")[0]
-            raise DataError(f"model {path}: {reason} Name the folder or the Hub id of a model.") from error
-        self._model: Any = model.to(device).eval()  # Any: as above
+        self._tokenizer = loaded.tokenizer
+        self._model: Any = loaded.model  # Any: the auto classes return whatever class the folder names
         self._batch_size = batch_size or (256 if self._model.num_parameters() < _SMALL else 32)
         self._ends = _end_tokens(self._model, self._tokenizer)
         self._inbox: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()

@@ -20,9 +20,11 @@ import orjson
 from datagen.annotate import annotate
 from datagen.answers.latex import LatexJudge
 from datagen.equations.find import find_equations
+from datagen.models.load_local import one_model_kept
 from datagen.progress import Report, silent
 from datagen.readers.candidates import ProblemIndex, read_candidates
 from datagen.requests.request import Request
+from datagen.runs.evaluation_card import evaluation_card
 from datagen.runs.replies import Generator, Job, load_problems, plan, provenance_of
 from datagen.runs.report import is_short
 from datagen.runs.rft import Manifest
@@ -30,8 +32,8 @@ from datagen.runs.sample import run_sample
 from datagen.seeding import rng_for, seed_for
 from datagen.select.assessed import excluded_texts, to_score
 from datagen.select.majority import answer_classes, majority_at_k
+from datagen.steps.step_metrics import StepScores, scores_of
 from datagen.store.arrow_dataset import Format, read_records
-from datagen.store.card import dataset_card
 from datagen.store.run_directory import RunDirectory, fingerprint
 from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.candidate import Candidate
@@ -104,6 +106,7 @@ class Measured:
 
     model: str
     greedy: Mapping[str, bool]
+    steps: Mapping[str, StepScores]  # of the greedy replies, where the gold path has steps
     sampled: tuple[Mapping[str, Sampled], ...]  # one a seed
     scored: tuple[Mapping[str, Scored], ...]  # one a seed, a single one for given candidates; empty if not assessed
     not_assessed: str | None  # why
@@ -140,7 +143,7 @@ def run_evaluation(
     if finished is not None and not is_short(finished):
         return finished
     measured, manifests = [], {}
-    with run.reading():
+    with run.reading(), one_model_kept():
         problems, _ = load_problems(first.dataset)
         excluded = excluded_texts(evaluation.assess.exclude)
         for i, job in enumerate(evaluation.jobs):
@@ -149,20 +152,24 @@ def run_evaluation(
             measured.append(one.measure(score))
             prefix = "" if i == 0 else "second/"
             manifests.update({prefix + name: manifest for name, manifest in one.manifests.items()})
-    rows = b"".join(orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS) + b"\n" for row in _rows(problems, measured))
-    partial = run.path / "problems.jsonl.partial"
-    partial.write_bytes(rows)
-    partial.replace(run.path / "problems.jsonl")
+    write_rows(run.path / "problems.jsonl", _rows(problems, measured))
     result = orjson.loads(orjson.dumps(summarise(problems, measured)))  # NaN is null, now as when it is read again
-    card = dataset_card(
-        title="Evaluation",
+    card = evaluation_card(
         command=first.command,
-        folders={name: "every candidate with its verdict" for name in manifests},
+        folders={f"{name}/data": "every candidate with its verdict" for name in manifests},
         facts={"problems": len(problems), "models": ", ".join(of.model for of in measured)},
+        result=result,
     )
     return run.finish(
         command=first.command, card=card, facts={"result": result, "failures": _failures(manifests.values())}
     )
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:  # Any: JSON
+    """JSON lines, written whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(b"".join(orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS) + b"\n" for row in rows))
+    partial.replace(path)
 
 
 def planned(evaluation: Evaluation) -> dict[str, Any]:  # Any: JSON
@@ -253,7 +260,10 @@ class _Model:
         if reason is None:
             fresh = [found for name, found in by_name.items() if name.startswith("assess")]
             texts = fresh if self.evaluation.assess.candidates is None else [self._given()]
-            scored = tuple(self._scored(found, score) for found in texts)
+            asked = [self._to_score(found) for found in texts]
+            reason = self._why_none_is_left(texts) if not any(asked) else None
+            if reason is None:
+                scored = tuple(self._scored(of, score) for of in asked)
         with LatexJudge() as latex:
             sampled = tuple(
                 self._voted(found, seed, latex)
@@ -263,8 +273,11 @@ class _Model:
                     strict=False,  # none where nothing was sampled
                 )
             )
-        greedy = {problem_id: found[0].verdict == "correct" for problem_id, found in by_name["greedy"].items()}
-        return Measured(self.generator.name, greedy, sampled, scored, reason)
+        replies = {problem_id: found[0] for problem_id, found in by_name["greedy"].items()}
+        greedy = {problem_id: reply.verdict == "correct" for problem_id, reply in replies.items()}
+        of_steps = {p.id: scores_of(replies[p.id].response, p) for p in self.problems if p.id in replies}
+        steps = {problem_id: of for problem_id, of in of_steps.items() if of is not None}
+        return Measured(self.generator.name, greedy, steps, sampled, scored, reason)
 
     def _voted(self, found: Mapping[str, list[Candidate]], seed: int, latex: LatexJudge) -> dict[str, Sampled]:
         voted = {}
@@ -299,7 +312,7 @@ class _Model:
             raise DataError(f"--assess-candidates {path}: no candidate answers a problem of the dataset.")
         return found
 
-    def _scored(self, found: Mapping[str, list[Candidate]], score: Score) -> dict[str, Scored]:
+    def _to_score(self, found: Mapping[str, list[Candidate]]) -> list[ToScore]:
         requests = self.generator.requests(self.problems, seed=0)
         asked = []
         for problem, request in zip(self.problems, requests, strict=True):
@@ -307,6 +320,19 @@ class _Model:
             group = to_score(problem, found.get(problem.id, ()), prompt=prompt, excluded=self.excluded)
             if group.responses:
                 asked.append(ToScore(group, request))
+        return asked
+
+    def _why_none_is_left(self, texts: Sequence[Mapping[str, list[Candidate]]]) -> str | None:
+        """Whether it was --exclude that left no text to score."""
+        if not self.excluded:
+            return None
+        groups = [to_score(p, found.get(p.id, ()), prompt="") for found in texts for p in self.problems]
+        n = sum(len(group.responses) for group in groups)
+        if not n:
+            return None
+        return f"--exclude holds each of the {n:,} texts to score: name fewer datasets, or raise --assess"
+
+    def _scored(self, asked: Sequence[ToScore], score: Score) -> dict[str, Scored]:
         scores = score(self.generator, asked)
         return {item.group.problem_id: scored for item, scored in zip(asked, scores, strict=True)}
 
@@ -322,15 +348,17 @@ def _rows(problems: Sequence[Problem], measured: Sequence[Measured]) -> Iterator
             {
                 "model": of.model,
                 "greedy": of.greedy.get(problem.id),
-                "sampled": [_as_dict(seed.get(problem.id)) for seed in of.sampled],
-                "scores": [_as_dict(seed.get(problem.id)) for seed in of.scored],
+                "steps": as_dict(of.steps.get(problem.id)),
+                "sampled": [as_dict(seed.get(problem.id)) for seed in of.sampled],
+                "scores": [as_dict(seed.get(problem.id)) for seed in of.scored],
             }
             for of in measured
         ]
         yield {"problem_id": problem.id, "source": problem.source, "n_steps": n_steps(problem), "models": models}
 
 
-def _as_dict(value: Sampled | Scored | None) -> dict[str, Any] | None:  # Any: JSON
+def as_dict(value: Sampled | Scored | StepScores | None) -> dict[str, Any] | None:  # Any: JSON
+    """For JSON, which knows no tuples with names."""
     return None if value is None else value._asdict()
 
 

@@ -11,9 +11,12 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from click.testing import CliRunner
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from datagen.cli.main import main
+from datagen.steps.step_metrics import StepScores
 from datagen.store.arrow_dataset import read_records
 from datagen_prompts.template import load_prompt
 from datagen_schemas.candidate import Candidate
@@ -140,6 +143,41 @@ def test_every_number_can_be_computed_again_from_the_runs_own_records(
     assert {**manifest["result"], "out": "one"} == found
 
 
+def test_the_steps_of_greedy_replies_are_measured_and_stand_in_the_card(
+    place: Place, found: dict[str, Any]
+) -> None:  # Any: JSON
+    # The model answers without a step, and every problem's gold path has one.
+    assert all(not c.equations for of in place.candidates("one/greedy").values() for c in of)
+    assert found["steps"] == {
+        "n": 3,
+        **dict.fromkeys(StepScores._fields, 0),
+        "missing_steps": 1,
+    }
+    card = (place.folder / "one" / "README.md").read_text()
+    assert 'load_from_disk("greedy/data")' in card
+    assert "| Model | ES | MS | WO | IO | Rep |" in card
+    rows = [json.loads(line) for line in (place.folder / "one" / "problems.jsonl").read_text().splitlines()]
+    assert [row["models"][0]["steps"]["missing_steps"] for row in rows] == [1, 1, 1]
+
+
+def test_a_model_is_loaded_once_for_all_that_it_does(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+    load = AutoModelForCausalLM.from_pretrained
+
+    def counted(path: str, **settings: Any) -> Any:  # Any: whatever transformers takes and gives
+        loaded.append(path)
+        return load(path, **settings)
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", counted)
+    monkeypatch.chdir(place.folder)
+    monkeypatch.setenv("DATAGEN_HOME", str(place.folder / "home-of-once"))
+    arguments = ["eval", "a", "b", "--dataset", "p.jsonl", "--workers", "1", *SAMPLED, "--out", "once", "--quiet"]
+    result = CliRunner().invoke(main, [*arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["perplexity"] is not None
+    assert loaded == ["a", "b"]
+
+
 def _plain(text: str) -> str:
     return " ".join(text.split())
 
@@ -153,6 +191,15 @@ def test_samples_to_be_scored_are_drawn_anew_and_excluded_texts_left_out(
     left = place.json("a", *SAMPLED, "--out", "left", "--exclude", "one/assess")
     assert found["assessment"] is not None
     assert (left["perplexity"], left["assessment_accuracy"]) == (None, None)
+    n = sum(
+        len({_plain(c.response) for c in of if c.verdict == kind and c.answer is not None}) > i
+        for of in fresh.values()
+        for kind in ("correct", "wrong")
+        for i in range(3)
+    )
+    assert left["not_assessed"] == (
+        f"--exclude holds each of the {n} texts to score: name fewer datasets, or raise --assess"
+    )
     assert left["accuracy"] == found["accuracy"]
 
 
@@ -188,6 +235,8 @@ def test_two_models_are_compared_on_the_same_texts_over_seeds(place: Place) -> N
     # Two questions have an answer among the texts, so that they have pairs; the third has no positive.
     assert compared["assessment_accuracy"]["n"] == compared["perplexity"]["n"] == 2
     assert compared["accuracy"]["mcnemar"]["n"] == compared["sampled accuracy"]["n"] == 3
+    assert compared["steps"]["exact_match"]["p"] == compared["accuracy"]["mcnemar"]["p_mid"]
+    assert (compared["steps"]["iou"]["n"], compared["steps"]["iou"]["difference"]) == (3, 0)
     for name, at in (("accuracy", "accuracy"), ("perplexity", "perplexity")):
         expected = found["second"][at] - found[at]
         assert compared[name]["difference"] == pytest.approx(expected), name
