@@ -22,7 +22,7 @@ import random
 import sys
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,6 +61,10 @@ METHODS = {
     "RRHF + constraint": Method("aft", "ranked", ("--loss", "rrhf", "--constraint")),
     "PRO": Method("aft", "ranked", ("--loss", "pro")),
     "PRO + constraint": Method("aft", "ranked", ("--loss", "pro", "--constraint")),
+    "PRO, no temperature": Method("aft", "ranked", ("--loss", "pro", "--no-pro-dynamic-temperature")),
+    "PRO, no temperature + constraint": Method(
+        "aft", "ranked", ("--loss", "pro", "--no-pro-dynamic-temperature", "--constraint")
+    ),
 }
 FIGURE_2A = {
     f"{name}, alpha {alpha}": Method("aft", f"groups-alpha-{alpha}.jsonl", ("--loss", loss))
@@ -247,8 +251,8 @@ def main() -> None:
         use_one_thread_each()
         with ThreadPoolExecutor(options.parallel) as pool:
             jobs = [pool.submit(run_seed, s, options.out, methods, sweeps=options.sweeps) for s in options.seeds]
-        for job in jobs:
-            job.result()
+            for job in as_completed(jobs):
+                job.result()
     sys.stdout.writelines(f"{line}\n" for line in tables(options.out))
 
 
