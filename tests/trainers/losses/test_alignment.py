@@ -394,7 +394,7 @@ def test_the_mean_counts_groups_with_pairs_only() -> None:
     ranks = torch.tensor([[1, 0], [1, 1], [1, 0], [1, 0]])
     valid = torch.tensor([[True, True], [True, True], [True, False], [True, True]])
     assert groups_with_pairs(ranks, valid).tolist() == [True, False, False, True]
-    assert mean_over_groups(torch.tensor([1.0, 0.0, 0.0, 4.0]), ranks, valid).item() == 2.5
+    assert mean_over_groups(torch.tensor([1.0, 9.0, math.nan, 4.0]), ranks, valid).item() == 2.5
 
 
 def test_the_mean_over_no_groups_is_a_0_that_can_be_differentiated() -> None:
