@@ -526,12 +526,22 @@ def test_data_that_cannot_train_is_refused_in_one_line(
 
 
 def test_what_is_left_out_is_counted_and_the_rest_is_never_cut(
-    groups: list[AlignmentGroup], tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+    groups: list[AlignmentGroup],
+    tokenizer: PreTrainedTokenizerFast,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     long = group("Ana\n", ["1", "2", "3 " * 80], [1, 0, 0], "4 " * 80)
     small = group("Tom\n", ["1", "2 " * 80], [1, 0], None)
     result = aft([*groups, long, small], fresh(tokenizer), tokenizer, SMALL, tmp_path / "all")
-    assert (result.n_groups, result.n_responses, result.n_too_long, result.n_small_groups) == (9, 28, 3, 1)
+    assert (result.n_groups, result.n_responses, result.n_small_groups) == (9, 28, 1)
+    assert (result.n_too_long, result.n_too_long_references) == (2, 1)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert said == [
+        "2 responses longer than 64 tokens with their prompt are left out",
+        "1 references longer than 64 tokens with their prompt are left out",
+        "1 groups with fewer than two responses are left out",
+    ]
 
 
 def test_memory_that_does_not_suffice_is_said_with_what_to_do(

@@ -23,6 +23,8 @@ SCRIPT = """
 import json, os, sys
 from pathlib import Path
 
+import torch
+
 work = Path(sys.argv[1])
 written = []
 
@@ -33,7 +35,6 @@ def note(event, arguments):
 sys.addaudithook(note)
 
 from datagen_schemas.alignment import AlignmentGroup
-from datagen_schemas.errors import DataError
 from datagen_schemas.example import Example
 from datagen_trainers.aft import AftConfig, train_aft
 from datagen_trainers.load import load_model
@@ -45,14 +46,13 @@ examples = [Example(**row) for row in data["examples"]]
 found = {}
 for name, settings in data["aft"].items():
     loaded = load_model(str(work / "base"))
-    try:
-        result = train_aft(groups, model=loaded.model, tokenizer=loaded.tokenizer, config=AftConfig(**settings),
-                           out=work / "two" / name)
-        found[name] = {"steps": result.steps, "loss": result.loss, "metrics": result.metrics}
-    except DataError as error:
-        found[name] = str(error)
+    result = train_aft(groups, model=loaded.model, tokenizer=loaded.tokenizer, config=AftConfig(**settings),
+                       out=work / "two" / name)
+    found[name] = {"steps": result.steps, "loss": result.loss, "metrics": result.metrics}
+    found[name + " random"] = torch.rand(()).item()  # what dropout would have drawn next
     complete = (work / "two" / name / "training.json").exists()  # whoever wrote it
     found[name + " written"] = complete
+print("rank", os.environ["RANK"], "starts VFT", file=sys.stderr, flush=True)
 loaded = load_model(str(work / "base"))
 seen = []
 result = train(examples, model=loaded.model, tokenizer=loaded.tokenizer, config=VftConfig(**data["vft"]),
@@ -70,12 +70,17 @@ class Both(NamedTuple):
     ranks: list[dict[str, Any]]
     work: Path
     single: dict[str, dict[str, Any]]
+    errors: str  # what the two wrote to stderr
 
 
 # Five questions one by one: every process takes two batches per update, and in the second update the second process
 # has nothing at all. One process takes four batches per update.
 AFT = AftConfig(epochs=1, batch_size=1, accumulation=2, learning_rate=1e-4, seed=1, max_length=64, device="cpu")
-SETTINGS = {"bc": AFT, "rank_dpo": replace(AFT, loss="rank_dpo", vft_reduction="sum")}
+SETTINGS = {
+    "bc": AFT,
+    "rank_dpo": replace(AFT, loss="rank_dpo", vft_reduction="sum"),
+    "two_pass": replace(AFT, group_memory="two_pass"),
+}
 VFT = VftConfig(epochs=1, batch_size=2, accumulation=2, learning_rate=1e-4, device="cpu")
 
 
@@ -108,11 +113,10 @@ def both(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> I
     )
     build_model(tokenizer, seed=1, hidden=32, layers=2, heads=2).save_pretrained(work / "base")
     tokenizer.save_pretrained(work / "base")
-    settings = {**SETTINGS, "two_pass": replace(AFT, group_memory="two_pass")}
     data = {
         "groups": [group.model_dump(mode="json") for group in _groups()],
         "examples": [example.model_dump(mode="json") for example in examples[:9]],
-        "aft": {name: asdict(config) for name, config in settings.items()},
+        "aft": {name: asdict(config) for name, config in SETTINGS.items()},
         "vft": asdict(VFT),
     }
     (work / "data.json").write_text(json.dumps(data))
@@ -135,7 +139,7 @@ def both(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> I
             _groups(),
             model=loaded.model,
             tokenizer=loaded.tokenizer,
-            config=replace(config, accumulation=4),
+            config=replace(config, accumulation=4, group_memory="normal"),
             out=work / "one" / name,
         )
         single[name] = {"steps": one.steps, "loss": one.loss, "metrics": one.metrics}
@@ -148,7 +152,7 @@ def both(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> I
         out=work / "one" / "vft",
     )
     single["vft"] = {"steps": vft.steps, "loss": vft.loss}
-    yield Both(ranks, work, single)
+    yield Both(ranks, work, single, done.stderr)
 
 
 def _weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -177,7 +181,14 @@ def test_one_process_writes_and_the_other_waits_until_it_is_written(both: Both) 
     assert [rank["progress"] for rank in both.ranks] == [2, 0]
 
 
-def test_two_pass_is_refused_on_several_processes(both: Both) -> None:
-    assert [rank["two_pass"] for rank in both.ranks] == [
-        "group_memory two_pass works in one process. Use group_memory = 'normal' on several devices."
-    ] * 2
+def test_each_process_has_random_numbers_of_its_own(both: Both) -> None:
+    for name in SETTINGS:
+        first, second = (rank[f"{name} random"] for rank in both.ranks)
+        assert first != second
+
+
+def test_torch_does_not_warn_that_it_searched_for_parameters_without_gradient(both: Both) -> None:
+    for rank in range(2):
+        before, marker, _ = both.errors.partition(f"rank {rank} starts VFT")
+        assert marker
+        assert f"[rank{rank}]" not in before

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -11,6 +12,8 @@ from transformers import (
     CohereForCausalLM,
     Gemma2Config,
     Gemma2ForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
     GraniteConfig,
     GraniteForCausalLM,
     LlamaConfig,
@@ -147,6 +150,20 @@ def test_bfloat16_heads_have_float32_log_probabilities() -> None:
     assert _gradients(under_autocast, [weight])[0].dtype == torch.float32
 
 
+def test_the_softmax_of_a_bfloat16_head_is_in_float32() -> None:
+    head = Head(torch.zeros(501, 4, dtype=torch.bfloat16))
+    log_probs = token_log_probs(torch.zeros(3, 4, dtype=torch.bfloat16), head, torch.arange(3))
+    assert log_probs.tolist() == pytest.approx([-math.log(501)] * 3, abs=1e-6)
+
+
+def test_a_bias_trains_on_a_frozen_weight() -> None:
+    hidden, weight = torch.zeros(4, 3), torch.zeros(2, 3)
+    bias = torch.zeros(2, requires_grad=True)
+    log_probs = token_log_probs(hidden, Head(weight, bias), torch.tensor([0, 0, 0, 1]))
+    # d log p(t) / d bias = e_t - (1/2, 1/2), over three rows of token 0 and one of token 1
+    assert torch.autograd.grad(log_probs.sum(), bias)[0].tolist() == [1.0, -1.0]
+
+
 def test_huge_logits_do_not_overflow() -> None:
     weight = torch.tensor([[1e4], [-1e4]])
     log_probs = token_log_probs(torch.ones(2, 1), Head(weight), torch.tensor([0, 1]))
@@ -164,6 +181,26 @@ def test_a_score_is_the_mean_over_the_tokens_of_a_response() -> None:
     layout = lay_out(_batch(), "padded")
     log_probs = torch.arange(24.0)
     assert token_means(log_probs, layout).tolist() == [[2.0, 5.0, 10.0, 16.5], [20.0, 22.5, 0.0, 0.0]]
+
+
+class _Products(TorchDispatchMode):
+    """Counts matrix products."""
+
+    def __init__(self) -> None:
+        TorchDispatchMode.__init__(cast(Any, self))
+        self.n = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.n += "mm" in func.__name__
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("trained", "products"), [(False, 2), (True, 4)])
+def test_a_frozen_head_costs_two_matrix_products_a_chunk_and_a_trained_one_four(trained: bool, products: int) -> None:
+    hidden, weight = torch.ones(6, 4, requires_grad=True), torch.ones(5, 4, requires_grad=trained)
+    with _Products() as seen:
+        token_log_probs(hidden, Head(weight), torch.zeros(6, dtype=torch.int64), chunk_rows=2).sum().backward()
+    assert seen.n == 3 * products
 
 
 class _LargestTensor(TorchDispatchMode):
@@ -245,8 +282,26 @@ def test_a_model_that_does_something_else_to_its_logits_is_refused() -> None:
         check_head(_Doubled(LlamaConfig(**SMALL)))
 
 
-def test_checking_leaves_the_model_in_its_mode() -> None:
-    model = _llama().train()
+def test_the_check_does_not_look_at_a_padding_token_alone() -> None:
+    for token in (0, 1):
+        settings: dict[str, Any] = SMALL | {"pad_token_id": token}
+        model = _Doubled(LlamaConfig(**settings))
+        assert not cast(Tensor, model.get_input_embeddings().weight)[token].any()
+        with pytest.raises(DataError, match="does not compute its logits"):
+            check_head(model)
+
+
+def test_a_model_whose_logits_are_no_numbers_is_refused() -> None:
+    model = _llama()
+    with torch.no_grad():
+        model.get_parameter("lm_head.weight").fill_(math.nan)
+    with pytest.raises(DataError, match="does not compute its logits"):
+        check_head(model)
+
+
+def test_checking_is_without_dropout_and_leaves_the_model_in_its_mode() -> None:
+    rates: dict[str, Any] = {"resid_pdrop": 0.5, "embd_pdrop": 0.5, "attn_pdrop": 0.5}
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=VOCABULARY, n_embd=32, n_layer=1, n_head=4, **rates)).train()
     check_head(model)
     assert model.training
 
@@ -279,6 +334,16 @@ def test_a_head_that_is_trained_beside_lora_is_used() -> None:
     torch.testing.assert_close(
         candidate_scores(model, lay_out(batch, "padded")), _naive_scores(model, batch), rtol=0, atol=1e-4
     )
+    with cast(Any, model).disable_adapter():
+        assert head_of(model).weight is cast(Any, model).get_base_model().lm_head.original_module.weight
+
+
+@pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft asks under the old name
+def test_an_adapter_that_is_merged_is_not_added_again() -> None:
+    model, batch = _with_lora(_llama().double(), targets=["q_proj", "lm_head"]).double(), _batch()
+    expected = _naive_scores(model, batch)
+    cast(Any, model).merge_adapter()
+    torch.testing.assert_close(candidate_scores(model, lay_out(batch, "padded")), expected, rtol=0, atol=2e-6)
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft asks under the old name
@@ -292,8 +357,11 @@ def test_a_head_that_is_trained_beside_lora_is_used() -> None:
 )
 def test_adapters_of_the_head_that_are_no_plain_matrix_are_refused(settings: dict[str, Any], message: str) -> None:
     base = _with_bias() if "lora_bias" in settings else _llama()
+    model = _with_lora(base, targets=["lm_head"], **settings)
     with pytest.raises(DataError, match=message):
-        head_of(_with_lora(base, targets=["lm_head"], **settings).train())
+        head_of(model.train())
+    if "lora_dropout" in settings:  # which is off when nothing is trained
+        assert head_of(model.eval()).weight.shape == (VOCABULARY, 32)
 
 
 def test_a_model_without_a_linear_head_is_refused() -> None:

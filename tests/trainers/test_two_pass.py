@@ -1,4 +1,5 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from datagen_schemas.errors import DataError
 from datagen_trainers.groups import GroupBatch, TokenisedGroup, collate
-from datagen_trainers.layouts import lay_out
+from datagen_trainers.layouts import Layout, lay_out
 from datagen_trainers.response_log_probs import candidate_scores
 from datagen_trainers.two_pass import refuse_dropout, two_pass_backward
 
@@ -94,6 +95,28 @@ def test_a_batch_without_anything_to_compare_gives_every_parameter_a_gradient_of
     two_pass_backward(model, _batch((4, [3, 2])), lambda scores: torch.zeros_like(scores).sum())
     assert len(_gradients(model)) == len(list(model.parameters()))
     assert all(float(gradient.abs().sum()) == 0 for gradient in _gradients(model))
+
+
+def test_only_the_last_of_the_passes_with_a_gradient_passes_it_on() -> None:
+    events: list[str] = []
+
+    @contextmanager
+    def no_sync() -> Iterator[None]:
+        events.append("(")
+        yield
+        events.append(")")
+
+    def scorer(model: nn.Module, layout: Layout) -> Tensor:
+        events.append("forward" if torch.is_grad_enabled() else "look")
+        return candidate_scores(model, layout)
+
+    def backward(scalar: Tensor) -> None:
+        events.append("backward")
+        scalar.backward()
+
+    two_pass_backward(_gpt2(), _batch((4, [3, 2, 5])), _contrast, scorer=scorer, backward=backward, no_sync=no_sync)
+    apart = ["(", "forward", "backward", ")"]
+    assert events == ["look"] * 3 + apart * 2 + ["forward", "backward"]
 
 
 def _kept_for_backward(step: Callable[[], object]) -> int:

@@ -13,19 +13,21 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer, TrainingArguments
 
 from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.errors import DataError
 from datagen_trainers.aft_config import AftConfig as AftConfig
 from datagen_trainers.aft_config import check_settings
 from datagen_trainers.aft_terms import Inputs, Row, Terms, attached, collator, denominators, detach, exact, terms
+from datagen_trainers.data_parallel import expect_gradients, seed_dropout
 from datagen_trainers.examples import batch_schedule
 from datagen_trainers.groups import GroupBatch, TokenisedGroup, collate, tokenised_groups
 from datagen_trainers.layouts import choose_layout, lay_out, prefix_sharing
@@ -68,7 +70,8 @@ class AftResult(NamedTuple):
     steps: int
     n_groups: int
     n_responses: int
-    n_too_long: int  # responses and references left out
+    n_too_long: int  # responses left out
+    n_too_long_references: int  # references left out; the responses of their questions are still compared
     n_small_groups: int  # groups left out, with fewer than two responses
     loss: float  # mean of about the last hundredth of the run
     metrics: dict[str, float]  # the last that were logged
@@ -101,21 +104,22 @@ def train_aft(
     rows = ([one.prompt, one.responses, one.scores, one.reference] for one in groups)
     fingerprint = run_fingerprint(rows, model=model, settings=asdict(config))
     data = tokenised_groups((_first(one, config.k) for one in groups), tokenizer, max_length=config.max_length)
-    n_too_long = data.n_too_long_responses + data.n_too_long_references
     if not groups:
         raise DataError("no group to train on: there are none. Give the groups that `datagen rank` wrote.")
     if not data.groups:
         raise DataError(
             f"no group to train on: {data.n_small_groups} of {len(groups)} have fewer than two responses of at most "
-            f"{config.max_length} tokens ({n_too_long} texts are longer). Give more groups, or raise max_length."
+            f"{config.max_length} tokens with their prompt ({data.n_too_long_responses} responses are longer)."
+            " Give more groups, or raise max_length."
         )
     if not any(len(set(group.scores)) > 1 for group in data.groups):
         raise DataError(
             f"no group to train on: in none of {len(data.groups)} has one response a higher score than another."
             " Give groups with better and worse responses."
         )
-    if n_too_long:
-        log.warning("%d responses and references longer than %d tokens are left out", n_too_long, config.max_length)
+    for n, what in ((data.n_too_long_responses, "responses"), (data.n_too_long_references, "references")):
+        if n:
+            log.warning("%d %s longer than %d tokens with their prompt are left out", n, what, config.max_length)
     if data.n_small_groups:
         log.warning("%d groups with fewer than two responses are left out", data.n_small_groups)
     if config.vft_weight and not any(group.reference for group in data.groups):
@@ -123,7 +127,8 @@ def train_aft(
     counts = {
         "n_groups": len(data.groups),
         "n_responses": sum(len(group.responses) for group in data.groups),
-        "n_too_long": n_too_long,
+        "n_too_long": data.n_too_long_responses,
+        "n_too_long_references": data.n_too_long_references,
         "n_small_groups": data.n_small_groups,
     }
     if resume and (done := finished_run(out, fingerprint=fingerprint)) is not None:
@@ -134,8 +139,6 @@ def train_aft(
     lengths = [len(group.prompt) + sum(map(len, group.responses)) for group in data.groups]
     schedule = batch_schedule(lengths, batch_size=config.batch_size, epochs=config.epochs, seed=config.seed)
     arguments = training_arguments(config, n_batches=len(schedule), out=out)
-    if config.group_memory == "two_pass" and arguments.world_size > 1:
-        raise DataError("group_memory two_pass works in one process. Use group_memory = 'normal' on several devices.")
     nn.Module.to(model, arguments.device)
     dataset = [Row(group, None) for group in data.groups]
     if config.loss == "rank_dpo":
@@ -174,9 +177,18 @@ class AftTrainer(Trainer):
 
     loss_is_scaled_for_ga = True  # what get_batch_samples counts is of the whole update
 
-    def __init__(self, *args: Any, config: AftConfig, **kwargs: Any) -> None:  # Any: Trainer's own arguments
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        args: TrainingArguments,
+        *,
+        config: AftConfig,
+        **kwargs: Any,  # Any: Trainer's own arguments
+    ) -> None:
         """A trainer of `attached` models."""
-        super().__init__(*args, **kwargs)
+        expect_gradients(args, model)
+        super().__init__(model, args, **kwargs)
+        seed_dropout(args)
         self._config = config
         self._sums: Tensor | None = None
 
@@ -229,6 +241,7 @@ class AftTrainer(Trainer):
                 loss_of,
                 scorer=lambda wrapped, layout: cast(Tensor, wrapped(layout=layout._asdict())["scores"]),
                 backward=self.accelerator.backward,
+                no_sync=partial(self.accelerator.no_sync, model),
             )
         self._count(result.scores, {**inputs, "batch": on_device._asdict()}, result.loss)
         return result.loss

@@ -6,6 +6,7 @@ then w; then, candidate by candidate, the backward pass of w_j s_j. Two forward 
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple, Protocol
 
 import torch
@@ -40,6 +41,7 @@ def two_pass_backward(
     candidates_at_once: int = 1,
     scorer: Scorer = candidate_scores,
     backward: Callable[[Tensor], object] = torch.autograd.backward,
+    no_sync: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> TwoPassResult:
     """Add the gradient of a loss of the scores to the model's parameters, holding few candidates at a time.
 
@@ -50,6 +52,8 @@ def two_pass_backward(
         candidates_at_once: completions in one forward pass.
         scorer: how a layout is scored.
         backward: what runs the backward pass of a scalar, such as an accelerator's; called once per forward pass.
+        no_sync: entered for every forward and backward pass but the last, as DistributedDataParallel's: gradients pass
+            between processes once, however many candidates each of them has.
 
     Raises:
         DataError: dropout is on; the two passes would see two different networks.
@@ -72,9 +76,10 @@ def two_pass_backward(
             (weights,) = torch.autograd.grad(loss, leaf)
         else:  # nothing to compare in the whole batch
             weights = torch.zeros_like(leaf)
-        for layout in layouts:
-            # A weight of 0 is not skipped: every parameter gets its gradient, and all processes the same steps.
-            backward((weights * scorer(model, layout.to(device))).sum())
+        for i, layout in enumerate(layouts):
+            # A weight of 0 is not skipped: every parameter gets its gradient, and the last pass synchronises.
+            with nullcontext() if i == len(layouts) - 1 else no_sync():
+                backward((weights * scorer(model, layout.to(device))).sum())
     return TwoPassResult(loss.detach(), scores.detach())
 
 
