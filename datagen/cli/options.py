@@ -47,7 +47,12 @@ def _read_config(ctx: click.Context, _: click.Parameter, path: Path | None) -> P
         for parameter in ctx.command.params
         for name in (*parameter.opts, *parameter.secondary_opts, parameter.name or "")
     }
-    typed = {name.replace("-", "_"): value for name, value in values.items() if not isinstance(value, dict)}
+    typed = {name.replace("-", "_"): value for name, value in values.items()}
+    for name in sorted(name for name, value in typed.items() if isinstance(value, dict)):
+        if name in known:
+            raise click.BadParameter(f"{path}: '{name}' is a table. Write it in one string, as the option takes it.")
+        if values is content:
+            del typed[name]  # the settings of another command
     for name in sorted(set(typed) - set(known)):
         raise click.BadParameter(f"{path}: unknown option '{name}'. See: {ctx.command_path} --help")
     settings = {known[name]: value for name, value in typed.items()}

@@ -26,6 +26,7 @@ from transformers import (
     TrainingArguments,
 )
 from transformers.integrations.integration_utils import TensorBoardCallback, get_available_reporting_integrations
+from transformers.trainer_utils import IntervalStrategy
 from transformers.utils import logging as transformers_logging
 
 from datagen_schemas.errors import DataError, MissingExtraError
@@ -129,17 +130,34 @@ class RefuseNaN(TrainerCallback):
         logs: dict[str, Any] | None = None,  # Any: the trainer logs numbers of all kinds
         **_: object,
     ) -> None:
-        """Look at the loss."""
-        loss = float((logs or {}).get("loss", 0.0))
+        """Look at the loss, or at that of the validation."""
+        logged = logs or {}
+        loss = float(logged.get("loss", logged.get("eval_loss", 0.0)))
         if not isfinite(loss):
             raise DataError(
-                f"the loss is {loss} after {state.global_step} updates."
+                f"the {'loss' if 'loss' in logged else 'validation loss'} is {loss} after {state.global_step} updates."
                 " Lower --learning-rate, or train without --bf16."
             )
 
 
-def training_arguments(config: TrainingConfig, *, n_batches: int, out: Path) -> TrainingArguments:
+def training_arguments(
+    config: TrainingConfig,
+    *,
+    n_batches: int,
+    out: Path,
+    max_steps: int | None = None,
+    warmup_steps: int | None = None,
+    validate: bool = False,
+) -> TrainingArguments:
     """The run as one pass over the schedule; its elements are batches: hence batch size 1, one epoch, no shuffling.
+
+    Args:
+        config: the settings.
+        n_batches: of the schedule, over all processes.
+        out: folder of the run.
+        max_steps: updates of the run, in place of as many as the schedule has.
+        warmup_steps: in place of the configured share.
+        validate: before each checkpoint; the one with the lowest `eval_loss` is kept, and is what the run ends with.
 
     Raises:
         DataError: `report_to` names nothing that is installed.
@@ -176,10 +194,16 @@ def training_arguments(config: TrainingConfig, *, n_batches: int, out: Path) -> 
         # torch's DataParallel would cut the tensors of a question in pieces, and count batches otherwise than we do.
         arguments._n_gpu = 1
     # How many processes there are is known only now.
-    steps = -(-n_batches // (config.accumulation * arguments.world_size))
-    arguments.warmup_steps = round(config.warmup_ratio * steps)
+    steps = max_steps or -(-n_batches // (config.accumulation * arguments.world_size))
+    arguments.warmup_steps = round(config.warmup_ratio * steps) if warmup_steps is None else warmup_steps
     arguments.logging_steps = -(-steps // 100)
     arguments.save_steps = -(-steps // max(1, config.checkpoints))
+    if validate:
+        arguments.eval_strategy = IntervalStrategy.STEPS
+        arguments.eval_steps = arguments.save_steps
+        arguments.load_best_model_at_end = True
+        arguments.metric_for_best_model = "eval_loss"
+        arguments.greater_is_better = False
     return arguments
 
 

@@ -13,10 +13,19 @@ import torch
 from click.testing import CliRunner
 
 from datagen.cli.main import main
-from datagen.cli.train import LOSSES, SETTINGS, command
+from datagen.cli.train import command
+from datagen.cli.train_options import (
+    ALIGNMENT_LOSSES,
+    LOSS_BY_TASK,
+    OF_LOSSES,
+    PRESETS,
+    SEGMENTATION_LOSSES,
+    SETTINGS,
+)
 from datagen_trainers.aft import AftConfig
 from datagen_trainers.load import load_model
-from datagen_trainers.losses.alignment import ALIGNMENT_LOSSES
+from datagen_trainers.losses import alignment, segmentation
+from datagen_trainers.seg_config import TASKS, SegConfig
 from datagen_trainers.tiny import build_model, build_tokenizer
 from datagen_trainers.vft import VftConfig
 
@@ -54,17 +63,23 @@ def run(*arguments: object) -> Any:  # Any: click's Result
     return CliRunner().invoke(main, ["train", *map(str, arguments)], env={"DATAGEN_HOME": None})
 
 
-@pytest.mark.parametrize("config", [VftConfig, AftConfig])
-def test_every_setting_is_an_option_and_its_help_has_the_default(config: type[VftConfig] | type[AftConfig]) -> None:
+@pytest.mark.parametrize(("method", "config"), [("vft", VftConfig), ("aft", AftConfig), ("seg", SegConfig)])
+def test_every_setting_is_an_option_and_its_help_has_the_default(
+    method: str, config: type[VftConfig] | type[AftConfig] | type[SegConfig]
+) -> None:
     """`loss` and the like in one recipe: option, field of the dataclass and key of a TOML file have one name."""
     helps = {parameter.name: getattr(parameter, "help", "") or "" for parameter in command.params}
     shown = {"pro_dynamic_temperature": "with", "detach_boundary": "it is", "lora_merge": "merge"}
+    shown |= {"dice_squared": "squared"}
     for field in fields(config):
         assert field.name in SETTINGS
+        if field.name == "loss_by_task":
+            assert config().loss_by_task == {}  # type: ignore[union-attr]  # only seg has it
+            continue
         assert field.default is not MISSING
         if field.default is not None and field.default is not False:
-            defaults = helps[field.name].split("[default: ")[1].rstrip("]").split("; aft: ")
-            text = defaults[-1 if config is AftConfig else 0]
+            first, *others = helps[field.name].split("[default: ")[1].rstrip("]").split("; ")
+            text = dict(other.split(": ") for other in others).get(method, first)
             assert text == shown.get(field.name) or text == str(field.default) or float(text) == field.default
 
 
@@ -109,8 +124,90 @@ def test_loras_presets_and_their_exceptions(base: Path, groups: Path, tmp_path: 
     assert "head is its embedding" in tied.stderr
 
 
-def test_every_loss_can_be_chosen() -> None:
-    assert set(LOSSES) == set(ALIGNMENT_LOSSES)
+def test_every_loss_and_every_task_can_be_chosen() -> None:
+    assert set(ALIGNMENT_LOSSES) == set(alignment.ALIGNMENT_LOSSES)
+    assert set(SEGMENTATION_LOSSES) == set(segmentation.LOSSES)
+    assert set(LOSS_BY_TASK) == set(TASKS)
+    assert {loss for of in OF_LOSSES.values() for loss in of} <= {*ALIGNMENT_LOSSES, *SEGMENTATION_LOSSES}
+    assert set(OF_LOSSES) <= SETTINGS
+
+
+def questions(file: Path, numbers: range) -> Path:
+    """A problem set with solutions."""
+    rows = [
+        {
+            "question": f"Mia has {n} pens and buys 3 more. How many?",
+            "answer": f"{n}+3=<<{n}+3={n + 3}>>\n#### {n + 3}",
+        }
+        for n in numbers
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@pytest.mark.parametrize("method", ["vft", "seg"])
+def test_a_limit_takes_only_the_first_questions(method: str, base: Path, tmp_path: Path) -> None:
+    data = questions(tmp_path / "data.jsonl", range(2, 9))
+    found = {}
+    for n in (2, 5):
+        out = tmp_path / str(n)
+        result = run(method, data, "--limit", n, "--model", base, "--out", out, "--epochs", 1, "--quiet", "--json")
+        assert result.exit_code == 0, result.output
+        found[n] = json.loads(result.stdout)["n_examples"]
+    assert found == {2: 2, 5: 5}
+
+
+def test_seg_trains_on_problems_validates_and_says_what_it_did(base: Path, tmp_path: Path) -> None:
+    data = questions(tmp_path / "data.jsonl", range(2, 9))
+    validation = questions(tmp_path / "validation.jsonl", range(9, 12))
+    out = tmp_path / "model"
+    arguments = ("seg", data, "--model", base, "--out", out, "--epochs", 2, "--batch-size", 4, "--device", "cpu")
+    options = ("--loss", "gdl", "--loss-by-task", "word_problem=dice", "--validation", validation)
+    result = run(*arguments, *options, "--context-percentile", 75, "--quiet", "--json")
+    assert result.exit_code == 0, result.output
+    value = json.loads(result.stdout)
+    assert (value["n_examples"], value["n_too_long"], value["steps"], value["method"]) == (7, 0, 4, "seg")
+    assert value["validation"]["step"] in (1, 2, 3, 4)
+    config = json.loads((out / "training.json").read_text())["config"]
+    assert (config["loss"], config["loss_by_task"]) == ("gdl", {"word_problem": "dice"})
+    before, after = (load_model(str(path)).model.state_dict() for path in (base, out))
+    assert any(not after[name].equal(weight) for name, weight in before.items())
+    again = run(*arguments, *options, "--context-percentile", 75)
+    assert f"context {value['max_length']} tokens: 75 % of the examples have at most " in again.stdout
+    assert "7 examples; 4 steps" in again.stdout
+    assert f"validation loss {value['validation']['loss']:.4f}" in again.stdout
+    other = run(*arguments, "--loss", "lovasz")
+    assert other.exit_code == 1
+    assert "Name another folder" in other.stderr
+
+
+def test_the_papers_settings_are_a_preset_that_is_printed_and_gives_way(base: Path, tmp_path: Path) -> None:
+    data = questions(tmp_path / "data.jsonl", range(2, 9))
+    found = {}
+    for preset in PRESETS:
+        out = tmp_path / preset
+        own = ("--max-steps", 2, "--no-lora-head", "--max-length", 200, "--loss-by-task", "paper")
+        common = ("--model", base, "--out", out, "--device", "cpu")
+        result = run("seg", data, "--preset", preset, *own, *common)
+        assert result.exit_code == 0, result.output
+        assert f"preset {preset}: loss lovasz, ce_weight 0.6" in result.stderr
+        assert "max_steps 2" in result.stderr
+        assert "% of the weights trained" in result.stdout
+        found[preset] = json.loads((out / "training.json").read_text())["config"]
+    # Section 4.4 and appendix G.
+    paper = found["paper"]
+    assert (paper["learning_rate"], found["paper-gsm8k"]["learning_rate"]) == (1e-4, 1e-5)
+    assert (paper["batch_size"], paper["warmup_steps"], paper["schedule"]) == (2, 500, "linear")
+    assert (paper["lora_r"], paper["lora_alpha"], paper["ce_weight"], paper["focal_gamma"]) == (8, 16, 0.6, 2)
+    assert (PRESETS["paper"]["max_steps"], PRESETS["paper"]["context_percentile"]) == (25000, 75)
+    # What is given besides.
+    assert (paper["max_steps"], paper["lora_head"], paper["max_length"], paper["context_percentile"]) == (
+        2,
+        False,
+        200,
+        None,
+    )
+    assert paper["loss_by_task"] == {"word_problem": "lovasz", "multiple_choice": "focal"}  # section 4.8
 
 
 def test_aft_trains_on_groups_and_says_what_it_did(base: Path, groups: Path, tmp_path: Path) -> None:
@@ -141,10 +238,34 @@ def test_a_recipe_file_sets_what_the_options_do(base: Path, groups: Path, tmp_pa
     assert json.loads(result.stdout)["n_responses"] == 10
 
 
+def test_a_recipe_file_sets_the_losses_of_tasks(base: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('[train]\nloss = "ce"\nloss_by_task = "word_problem=sadl"\nmax_steps = 1\ndevice = "cpu"\n')
+    data = questions(tmp_path / "data.jsonl", range(2, 5))
+    result = run("seg", data, "--model", base, "--out", tmp_path / "model", "--config", recipe, "--quiet")
+    assert result.exit_code == 0, result.output
+    config = json.loads((tmp_path / "model" / "training.json").read_text())["config"]
+    assert (config["loss"], config["loss_by_task"], config["max_steps"]) == ("ce", {"word_problem": "sadl"}, 1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
         (["vft", "synthetic:3", "--loss", "dc"], 2, "--loss is no setting of vft"),
+        (["vft", "synthetic:3", "--validation", "synthetic:2"], 2, "--validation goes with aft and seg"),
+        (["vft", "synthetic:3", "--preset", "paper"], 2, "--preset goes with seg"),
+        (["aft", "GROUPS", "--loss", "lovasz"], 2, "and no 'lovasz'. 'lovasz' is of seg."),
+        (["aft", "GROUPS", "--focal-gamma", "2"], 2, "--focal-gamma is no setting of aft"),
+        (["seg", "synthetic:3", "--loss", "bc"], 2, "and no 'bc'. 'bc' is of aft."),
+        (["seg", "synthetic:3", "--loss", "lovas"], 2, "and no 'lovas'."),
+        (["seg", "synthetic:3", "--loss", "nowhere:loss"], 1, "'nowhere:loss' cannot be imported"),
+        (["seg", "synthetic:3", "--loss-by-task", "word_problem"], 2, "'word_problem' is not TASK=LOSS"),
+        (["seg", "synthetic:3", "--loss-by-task", "poem=focal"], 2, "with a task of word_problem, multiple_choice"),
+        (["seg", "synthetic:3", "--loss-by-task", "word_problem=dc"], 2, "and no 'dc'"),
+        (["seg", "synthetic:3", "--focal-gamma", "1"], 2, "--focal-gamma is of focal; lovasz does not have it"),
+        (["seg", "synthetic:3", "--max-steps", "1", "--epochs", "1"], 2, "--max-steps is in place of --epochs"),
+        (["seg", "synthetic:3", "--beta-search", "0:1:1"], 2, "--beta-search goes with aft"),
+        (["seg", "synthetic:3", "--validation", "no.jsonl"], 1, "no.jsonl: no such file"),
         (["aft", "GROUPS", "--loss", "bc", "--constraint"], 2, "constraint belongs to rrhf, pro and rank_dpo"),
         (["aft", "GROUPS", "--beta-search", "0:0.5:0.05"], 2, "--validation go together"),
         (
