@@ -55,8 +55,6 @@ def bash(block: str, cwd: Path) -> str:
     """Standard output of a block that must succeed."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "DATAGEN_HOME": str(cwd / "home"), "COLUMNS": "100"}
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        environment["OMP_NUM_THREADS"] = "1"  # other tests have the other cores; threads that wait for one are slower
     command = ["bash", "-euo", "pipefail", "-c", block]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
