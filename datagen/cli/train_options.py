@@ -67,7 +67,10 @@ common = stack(
     option("--lora-head/--no-lora-head", default=None, help="Adapters on the head as well."),
     option("--lora-merge/--no-lora-merge", default=None, help="Write a whole model, or the adapter. [default: merge]"),
     option(
-        "--four-bit", is_flag=True, default=None, help="QLoRA: the base in 4 bits; writes an adapter. Needs a GPU."
+        "--four-bit",
+        is_flag=True,
+        default=None,
+        help="QLoRA: the base in 4 bits; writes an adapter. Needs the package bitsandbytes.",
     ),
     option("--bf16", is_flag=True, default=None, help="Train in bfloat16."),
     option("--activation-checkpointing", is_flag=True, default=None, help="Less memory, slower."),
