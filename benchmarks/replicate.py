@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from commands import datagen, interval, spread, use_one_thread_each, write_once
+from datasets import Dataset, load_from_disk  # not in a thread: two that import it at once fail
 
 EPOCHS, LEARNING_RATE, MAX_TOKENS, K, N_HELD_OUT, N_VOTES = 6, 1e-3, 80, 16, 1_000, 16
 TRAINING = ("--epochs", EPOCHS, "--learning-rate", LEARNING_RATE, "--max-length", 256, "--device", "cpu")
@@ -118,8 +119,6 @@ def plans(seed: int) -> Iterable[Row]:
 
 def prepare_sweeps(seed: int, out: Path) -> None:
     """Groups whose negatives are worse (Figure 2a), and groups of more samples (Figure 2b)."""
-    from datasets import Dataset, load_from_disk
-
     groups, sampled = load_from_disk(out / "groups" / "data"), load_from_disk(out / "rft" / "candidates")
     assert isinstance(groups, Dataset)
     assert isinstance(sampled, Dataset)

@@ -13,6 +13,8 @@ NAMES = (
     "preference",
     "example",
     "augmented",
+    "mixed-example",
+    "near-duplicate",
     "rejected-question",
     "augmentation-count",
     "provenance",
