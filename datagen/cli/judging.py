@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from datagen.cli.job import Options, limits_from
 from datagen.cli.options import option, stack
@@ -13,6 +14,20 @@ if TYPE_CHECKING:  # imported late at run time, to keep --help quick
     from datagen.requests.plan import Plan
     from datagen.runs.judges import JudgeSpec
 
+# What says how a model is asked for its votes.
+OF_MODELS = frozenset(
+    (
+        "votes",
+        "judge_temperature",
+        "judge_max_tokens",
+        "judge_prompt",
+        "judge_base_url",
+        "judge_backend",
+        "judge_api",
+        "max_asks",
+        "plain_text",
+    )
+)
 SHORT = 3  # exit code: finished, but not as good as asked for
 
 judge_options = stack(
@@ -74,6 +89,7 @@ def judges_from(options: Options) -> "list[JudgeSpec]":
     backend = options["judge_backend"] or options["backend"]
     if backend == "transformers" and not options["dry_run"]:
         silence_transformers()
+    _refuse_what_steps_ignores(options)
     specs = []
     for named in options["judges"]:
         name, _, url = named.partition("@http")
@@ -95,6 +111,25 @@ def judges_from(options: Options) -> "list[JudgeSpec]":
     if len({(spec.name, spec.endpoint if spec.is_model else "") for spec in specs}) < len(specs):
         raise click.UsageError("The same --judge is named twice; for more ratings of one judge use --votes.")
     return specs
+
+
+def _refuse_what_steps_ignores(options: Options) -> None:
+    """A prompt, a temperature or a server for a judge that asks nobody is a mistake, and the ranking would hide it.
+
+    What a --config file or the environment sets is for all commands, and is no mistake.
+    """
+    from datagen.recipes.gsm8k_rank import STEPS
+
+    ctx = click.get_current_context()
+    if any(name != STEPS for name in options["judges"]):
+        return
+    for parameter in ctx.command.params:
+        typed = ctx.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
+        if parameter.name in OF_MODELS and typed:
+            raise click.UsageError(
+                f"{parameter.opts[0]} is for judges that are models, and --judge steps asks none. Leave it out, or "
+                "name a model with --judge."
+            )
 
 
 def rank_options(options: Options, *, problems: int | None, k: int | None, probes: int | None = None) -> "RankOptions":

@@ -18,6 +18,7 @@ from datagen.requests.request import Api, Request, Sampling
 from datagen.requests.store import ReplyStore
 from datagen.runs.replies import shown
 from datagen_schemas.candidate import Candidate
+from datagen_schemas.errors import ServerError
 from datagen_schemas.problem import Problem
 from datagen_schemas.rating import Rating
 
@@ -129,6 +130,9 @@ class Panel:
             seed: of the back-off.
             total: distinct candidates, for the progress.
             report: told how far it is.
+
+        Raises:
+            ServerError: a judge's server refused, or cannot be reached.
         """
         fetched: dict[str, Fetched] = {}
         for label, judge in self.models.items():
@@ -148,16 +152,19 @@ class Panel:
                 if first is None:
                     break
                 stage = f"judge {label}" if asks == 0 else f"judge {label}, ask {asks + 1}"
-                fetched[stage] = fetch_replies(
-                    _with(first, requests),
-                    backend,
-                    store,
-                    limits=spec.limits,
-                    seed=seed,
-                    ledger=ledger,
-                    on_progress=shown(stage, report),
-                    total=total * spec.votes if total is not None and asks == 0 else None,
-                )
+                try:
+                    fetched[stage] = fetch_replies(
+                        _with(first, requests),
+                        backend,
+                        store,
+                        limits=spec.limits,
+                        seed=seed,
+                        ledger=ledger,
+                        on_progress=shown(stage, report),
+                        total=total * spec.votes if total is not None and asks == 0 else None,
+                    )
+                except ServerError as error:
+                    raise ServerError(f"judge {label}: {_as_judge(str(error))}") from error
                 if fetched[stage].stopped:
                     return fetched
         return fetched
@@ -168,6 +175,11 @@ class Panel:
             label: partial(_stored, judge=self.models[label], store=store) if spec.is_model else by_steps
             for label, spec in self.specs.items()
         }
+
+
+def _as_judge(message: str) -> str:
+    """What the client says of a model, with the options that name a judge."""
+    return message.replace("--base-url", "--judge-base-url").replace("--model", "--judge")
 
 
 def _with(first: Request, others: Iterator[Request]) -> Iterator[Request]:

@@ -20,6 +20,9 @@ from datagen.store.run_directory import Json, fingerprint
 from datagen_schemas.errors import DatagenError
 from datagen_schemas.problem import Problem
 
+PUBLISHED = (
+    "datagen.json"  # what `datagen publish` puts beside the data: the manifests of all runs, the last one's last
+)
 FILES = ("candidates", "ranked", "negatives")  # lists of fingerprints in a configuration
 ROWS: frozenset[str] = frozenset(("dataset", "problems", "candidates", "ranked", "negatives", "input"))
 """The roles of what ends up in a run's rows; the others are only compared with them."""
@@ -51,17 +54,29 @@ class Found(NamedTuple):
     state: State
 
 
+def manifest_of(folder: Path) -> dict[str, Any] | None:  # Any: JSON
+    """The manifest of a finished run, also of one that was published; None if there is no readable one."""
+    manifest = _read(folder / "manifest.json")
+    if manifest is not None:
+        return manifest
+    runs = (_read(folder / PUBLISHED) or {}).get("runs")
+    last = runs[-1] if isinstance(runs, list) and runs else None
+    found = last.get("manifest") if isinstance(last, dict) else None
+    return found if isinstance(found, dict) else None
+
+
 def config_of(folder: Path) -> dict[str, Any] | None:  # Any: JSON
     """The configuration of the run in a folder, finished or not; None if there is no readable one."""
-    for name in ("manifest.json", "run.json"):
-        try:
-            content = orjson.loads((folder / name).read_bytes())
-        except (OSError, orjson.JSONDecodeError):
-            continue
-        found = content.get("config") if name == "manifest.json" and isinstance(content, dict) else content
-        if isinstance(found, dict):
-            return found
-    return None
+    found = (manifest_of(folder) or {}).get("config")
+    return found if isinstance(found, dict) else _read(folder / "run.json")
+
+
+def _read(path: Path) -> dict[str, Any] | None:  # Any: JSON
+    try:
+        content = orjson.loads(path.read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def run_of(path: Path) -> Path | None:

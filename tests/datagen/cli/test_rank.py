@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -198,3 +199,44 @@ def test_a_limit_passes_over_candidates_of_the_problems_beyond_it(typed: list[st
         file.write(json.dumps({"question": "1 + 1?", "response": "1+1 = <<1+1=2>>2\n#### 2"}) + "\n")
     found = json.loads(run(tmp_path, "rank", "--judge", "steps", "--limit", "1", *typed, "--json").stdout)
     assert (found["problems"], found["candidates"], found["bad_rows"]["candidates"]) == (1, 1, {})
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        ("--judge-prompt", "mine.jinja"),
+        ("--judge-temperature", "0"),
+        ("--judge-max-tokens", "9"),
+        ("--judge-base-url", "http://127.0.0.1:9/v1"),
+        ("--judge-backend", "openai"),
+        ("--judge-api", "chat"),
+        ("--votes", "3"),
+        ("--max-asks", "2"),
+        ("--plain-text",),
+    ],
+)
+def test_what_the_step_judge_would_ignore_is_refused(
+    ignored: tuple[str, ...], typed: list[str], tmp_path: Path
+) -> None:
+    result = run(tmp_path, "rank", "--judge", "steps", *ignored, *typed)
+    assert (result.exit_code, result.stdout) == (2, "")
+    message = f"{ignored[0]} is for judges that are models, and --judge steps asks none. Leave it out, or name a model"
+    assert message in " ".join(result.stderr.split())
+    assert not (tmp_path / "rank").exists()
+
+
+def test_what_is_set_for_all_commands_is_no_mistake(typed: list[str], tmp_path: Path) -> None:
+    config = tmp_path / "all.toml"
+    config.write_text('[rank]\njudge-temperature = 0.5\njudge-prompt = "mine.jinja"\n')
+    assert run(tmp_path, "rank", "--judge", "steps", "--config", str(config), *typed).exit_code == 0
+
+
+def test_a_judge_that_does_not_answer_is_named_in_one_line_with_its_options(typed: list[str], tmp_path: Path) -> None:
+    with socket.socket() as free:  # a port at which nobody listens, once it is closed
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/v1"
+    result = run(tmp_path, "rank", "--judge", f"my-judge@{url}", "--max-tries", "1", *typed)
+    assert result.exit_code == 1
+    (line,) = (of for of in result.stderr.splitlines() if of.startswith("datagen:"))
+    assert line.startswith(f"datagen: judge my-judge: {url}: Cannot connect")
+    assert "Start the server or correct --judge-base-url, --judge or OPENAI_API_KEY" in line
