@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from datagen.cli.printable import printable, printable_json
 from datagen.progress import Report, Step, silent
 
 UPDATES_PER_S = 8
@@ -83,16 +84,17 @@ def silence_transformers() -> None:
 
 
 def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A small table on stdout; numbers to the right."""
+    """A small table on stdout; numbers to the right. Names out of files are text, neither markup nor escape codes."""
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    made = Table(title=title, title_justify="left", box=SIMPLE, show_edge=False, pad_edge=False)
+    made = Table(title=Text(printable(title)), title_justify="left", box=SIMPLE, show_edge=False, pad_edge=False)
     for i, name in enumerate(header):
-        made.add_column(name, justify="left" if i == 0 else "right", no_wrap=True)
+        made.add_column(Text(printable(name)), justify="left" if i == 0 else "right", no_wrap=True)
     for row in rows:
-        made.add_row(*row)
+        made.add_row(*(Text(printable(cell)) for cell in row))
     console = Console(width=None if sys.stdout.isatty() else 200)  # a file or pipe has no edge to wrap at
     console.print(made, markup=False)
 
@@ -102,6 +104,4 @@ def emit(value: dict[str, Any], *, as_json: bool, show: Callable[[], None]) -> N
     if not as_json:
         show()
         return
-    import orjson
-
-    click.echo(orjson.dumps(value).decode())
+    click.echo(printable_json(value))

@@ -60,7 +60,9 @@ def locate(path: Path, split: str | None, *, default_split: str | None = "train"
         names = orjson.loads((path / "dataset_dict.json").read_bytes())["splits"]
         chosen = choose(path, names, split, default_split)
         return Located(saved_shards(path / chosen), split_name(chosen))
-    if not (files := data_files(path)) and (path / "data").is_dir():
+    files = data_files(path)
+    is_run = (path / "run.json").exists()  # beside data/ it may hold other JSON: ratings, what overlaps a test set
+    if (is_run or not files) and (path / "data").is_dir():
         return locate(path / "data", split, default_split=default_split)
     return one_of(path, files, split, default_split)
 

@@ -100,17 +100,18 @@ def run_groups(
     if finished is not None:
         return finished
     run.clear("data", ".spill")
-    folders = [ranked_folder(path) for path in job.ranked]
-    problems = ranked_problems(folders)
-    n_ranked = len(problems)
-    bad_problems = Drops()
-    if job.dataset is not None:
-        others, bad_problems = load_problems(job.dataset, report=report)
-        known = {problem.id for problem in problems}
-        problems += [problem for problem in others if problem.id not in known]
+    with run.reading():
+        folders = [ranked_folder(path) for path in job.ranked]
+        problems = ranked_problems(folders)
+        n_ranked = len(problems)
+        bad_problems = Drops()
+        if job.dataset is not None:
+            others, bad_problems = load_problems(job.dataset, report=report)
+            known = {problem.id for problem in problems}
+            problems += [problem for problem in others if problem.id not in known]
 
-    _refuse_uncorrupted(job.negatives, problems, skip_bad=job.skip_bad)
-    replies = collect_replies(job.replies(), problems, run, report=report)
+        _refuse_uncorrupted(job.negatives, problems, skip_bad=job.skip_bad)
+        replies = collect_replies(job.replies(), problems, run, report=report)
     ranked = chain(_ranked_groups(folders), repeat(None, len(problems) - n_ranked))
     provenance = provenance_of(job.replies(), stage="groups")
 

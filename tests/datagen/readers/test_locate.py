@@ -43,6 +43,12 @@ def touch(folder: Path, *names: str) -> Path:
             ["data-00000-of-00002.parquet", "data-00001-of-00002.parquet"],
             "all",
         ),
+        (
+            ["run.json", "manifest.json", "contamination.json", "data/data-00000-of-00001.parquet"],
+            None,
+            ["data/data-00000-of-00001.parquet"],
+            "all",
+        ),
     ],
 )
 def test_a_folder_means_the_files_of_one_split(
