@@ -112,7 +112,9 @@ def read_candidates(
 
 
 def _replies(path: Path, index: ProblemIndex, report: Callable[[Dropped], None]) -> Iterator[ForeignReply]:
-    files = locate(path, None, default_split=None).files
+    own = path / "candidates"  # of a run of rft or rank, whose data/ are examples or groups
+    folder = own if (path / "manifest.json").exists() and own.is_dir() else path
+    files = locate(folder, None, default_split=None).files
     for row in read_rows(files, ignore=_NOT_NEEDED):
         if isinstance(row, Dropped):
             report(row)

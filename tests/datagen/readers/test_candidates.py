@@ -176,6 +176,11 @@ def test_the_candidates_of_a_run_come_back(tmp_path: Path, kind: str) -> None:
             ForeignReply("p-1", 5, "r1", "m", False, folder.name),
             ForeignReply("p-2", 6, "r2", "m", None, folder.name),
         ]
+    # Beside the data/ of rft and rank, which are examples and groups, stand the candidates.
+    (tmp_path / "run" / "data").rename(tmp_path / "run" / "candidates")
+    (tmp_path / "run" / "data").mkdir()
+    (tmp_path / "run" / "data" / "data-00000-of-00001.parquet").write_bytes(b"none of these")
+    assert [row.sample for row in read_candidates(tmp_path / "run", INDEX)] == [4, 5, 6]
 
 
 def test_a_missing_or_ambiguous_path_is_an_error(tmp_path: Path) -> None:
