@@ -52,8 +52,10 @@ train: setup $(BUILT_IN)  ## VFT, samples, groups, AFT, evaluation; MODEL=HUB_ID
 	$(BIN)/datagen eval $(TRAIN_OUT)/vft $(TRAIN_OUT)/aft --backend transformers --max-tokens $(MAX_TOKENS) \
 	  --dataset $(TEST) --out $(TRAIN_OUT)/eval
 
-replicate: setup ## the AFT paper's comparisons in miniature, five seeds: hours; docs/replication.md has the results
+replicate: setup ## the papers' comparisons in miniature: hours; docs/ has the results
 	$(BIN)/python benchmarks/replicate.py --out runs/replicate
+	$(BIN)/python benchmarks/replicate.py --out runs/replicate --seeds 0 1 --sweeps
+	$(BIN)/python benchmarks/replicate_losses.py --out runs/replicate
 
 test: setup      ## the tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(TESTS)

@@ -8,8 +8,8 @@ seen, their gold paths as formulas only (appendix H), and from the base every lo
 lie inside each other. Epochs and learning rate are the same for all, so that a tenth of the data is a tenth of the
 updates, as in section 4.7. Measured on 1,000 other problems of those families: exact match and the metrics of steps.
 
-Controls, on all of the data: the cross-entropy of the answers in the place of the segmentation loss, since every loss
-adds weight to the answers; and CE and LL with half and with twice the learning rate.
+Controls: the cross-entropy of the answers in the place of the segmentation loss, since every loss adds weight to the
+answers; and, on all of the data, half and twice the learning rate.
 """
 
 import argparse
@@ -32,18 +32,15 @@ LOSSES: dict[str, tuple[object, ...]] = {
     "CE": CE,
     **{name: ("--loss", loss) for name, loss in (("FL", "focal"), ("GDL", "gdl"), ("LL", "lovasz"), ("SADL", "sadl"))},
 }
-CONTROLS: dict[str, tuple[object, ...]] = {
-    "CE and CE of the answers": ("--loss", "ce", "--ce-weight", 0.6),
-    **{
-        f"{name}, learning rate {rate:g}": (*LOSSES[name], "--learning-rate", rate)
-        for rate in (LEARNING_RATE / 2, 2 * LEARNING_RATE)
-        for name in ("CE", "LL")
-    },
+ANSWERS = "CE, CE of answers"
+WEIGHTED: dict[str, tuple[object, ...]] = {**LOSSES, ANSWERS: ("--loss", "ce", "--ce-weight", 0.6)}
+RATES: dict[str, tuple[object, ...]] = {
+    f"{name}, {rate:g}": (*WEIGHTED[name], "--learning-rate", rate)
+    for rate in (LEARNING_RATE / 2, 2 * LEARNING_RATE)
+    for name in ("CE", ANSWERS, "LL")
 }
-RUNS = [
-    *((fraction, name) for fraction in FRACTIONS for name in LOSSES),
-    *((1.0, name) for name in CONTROLS),
-]
+METHODS = {**WEIGHTED, **RATES}
+RUNS = [*((fraction, name) for fraction in FRACTIONS for name in WEIGHTED), *((1.0, name) for name in RATES)]
 METRICS = ("accuracy", "iou", "commutative_iou", "precision", "recall", "dice", "extra_steps", "missing_steps")
 
 Row = dict[str, Any]  # Any: JSON
@@ -76,7 +73,7 @@ def measure(name: str, fraction: float, seed: int, out: Path) -> Row:
         return json.loads(datagen(*arguments, "--seed", seed, "--json", "--quiet", home=out))  # type: ignore[no-any-return]
 
     trained = run("train", "seg", data, "--model", out / "base", *TRAINING,
-                  "--learning-rate", LEARNING_RATE, *{**LOSSES, **CONTROLS}[name], "--out", model)  # fmt: skip
+                  "--learning-rate", LEARNING_RATE, *METHODS[name], "--out", model)  # fmt: skip
     found = run("eval", model, "--backend", "transformers", "--dataset", out / "new.jsonl", "--max-tokens", 80,
                 "--workers", 1, "--no-assess", "--out", out / "losses" / "eval" / model.name)  # fmt: skip
     row: Row = {"seed": seed, "loss": name, "fraction": fraction, "steps": trained["steps"]}
