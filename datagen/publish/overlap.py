@@ -39,7 +39,7 @@ class Compared(NamedTuple):
 
 def held_out_of(sources: Sequence[Input]) -> Held:
     """The test sets that go with problem sets: the test split beside a known one, or the set itself if it is one."""
-    specs: dict[tuple[str, str | None], DatasetSpec] = {}
+    specs: dict[tuple[str, str | None], DatasetSpec] = {}  # a file is one test set, however its split is called
     made_from, without = [], []
     for source in sources:
         name = str(source.path) if source.path is not None else source.name
@@ -49,12 +49,16 @@ def held_out_of(sources: Sequence[Input]) -> Held:
         if source.split == TEST:
             made_from.append(title)
             if source.path is None or source.path.exists():
-                specs[spec.name, spec.split] = spec
+                specs.setdefault(_place(spec), spec)
         elif (test := known_test_set(spec)) is not None:
-            specs[test.name, test.split] = test
+            specs.setdefault(_place(test), test)
         else:
             without.append(title)
     return Held(tuple(specs.values()), tuple(made_from), tuple(without))
+
+
+def _place(spec: DatasetSpec) -> tuple[str, str | None]:
+    return spec.name, None if Path(spec.name).is_file() else spec.split
 
 
 def is_here(spec: DatasetSpec) -> bool:
