@@ -6,6 +6,7 @@ import sys
 import click
 
 from datagen import __version__
+from datagen.cli.printable import printable
 from datagen_schemas.errors import DatagenError
 
 # name -> module that defines it, in the order of a day's work; imported one by one so that --help stays quick.
@@ -20,10 +21,16 @@ COMMANDS = {
     "corrupt": "datagen.cli.corrupt",
     "groups": "datagen.cli.groups",
     "examples": "datagen.cli.examples",
+    "mix": "datagen.cli.mix",
+    "split": "datagen.cli.split",
+    "decontaminate": "datagen.cli.decontaminate",
     "train": "datagen.cli.train",
     "eval": "datagen.cli.evaluate",
     "stats": "datagen.cli.stats",
+    "report": "datagen.cli.report",
     "validate": "datagen.cli.validate",
+    "trace": "datagen.cli.trace",
+    "publish": "datagen.cli.publish",
     "schema": "datagen.cli.schema",
     "doctor": "datagen.cli.doctor",
     "completion": "datagen.cli.completion",
@@ -62,7 +69,7 @@ class Datagen(click.Group):
         try:
             return super().invoke(ctx)
         except DatagenError as error:
-            click.secho(f"datagen: {error}", fg="red", err=True)
+            click.secho(f"datagen: {printable(str(error))}", fg="red", err=True)
             ctx.exit(1)
         except KeyboardInterrupt:
             click.secho("datagen: interrupted. Run the same command again to continue.", fg="yellow", err=True)

@@ -4,6 +4,7 @@ from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.augmented import AugmentationCount, Augmented, RejectedQuestion
 from datagen_schemas.candidate import Candidate
 from datagen_schemas.example import Example
+from datagen_schemas.mixed import MixedExample, NearDuplicate
 from datagen_schemas.preference import Preference
 from datagen_schemas.problem import Problem
 from datagen_schemas.provenance import Provenance
@@ -19,6 +20,8 @@ RECORDS: dict[str, type[Record]] = {
     "preference": Preference,
     "example": Example,
     "augmented": Augmented,
+    "mixed-example": MixedExample,
+    "near-duplicate": NearDuplicate,
     "rejected-question": RejectedQuestion,
     "augmentation-count": AugmentationCount,
     "provenance": Provenance,

@@ -44,6 +44,7 @@ def test_bad_template_is_refused_when_loaded(source: str, message: str) -> None:
 BY_QUESTION = [
     *("plain", "question-answer", "solve", "solve-metamath", "fewshot"),
     *("augment-rephrase", "solve-backward", "solve-backward-metamath"),
+    *("instruction", "problem-solution", "program", "step-by-step"),
 ]
 
 
@@ -69,8 +70,8 @@ def test_own_file_is_read_by_path_and_a_missing_name_lists_what_there_is(tmp_pat
     file.write_text("Solve: {{ question }}")
     assert load_prompt(str(file), fields=FIELDS).render_text(question="x") == "Solve: x"
     known = (
-        "augment-rephrase, augment-statement, fewshot, judge, plain, question-answer, solve, solve-backward, "
-        "solve-backward-metamath"
+        "augment-rephrase, augment-statement, fewshot, instruction, judge, plain, problem-solution, program, "
+        "question-answer, solve, solve-backward, solve-backward-metamath"
     )
     with pytest.raises(DataError, match=f"Built in: {known}"):
         load_prompt("nope", fields=FIELDS)
