@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from datagen.mix.training import is_mixture, mixture_examples
 from datagen.question_text import load_question_prompt
 from datagen.readers.read import DatasetSpec
 from datagen.recipes.rft import gold_example
@@ -13,10 +14,10 @@ from datagen_schemas.problem import Problem
 
 
 def training_examples(data: str, *, method: str, train_prompt: str = "plain") -> list[Example]:
-    """VFT reads the gold paths, RFT the gold and the selected ones (D').
+    """VFT reads the gold paths, RFT the gold and the selected ones (D'); of a mixture each reads all.
 
     Args:
-        data: an RFT run or a folder of examples; for VFT also a problem set, as --dataset takes it.
+        data: an RFT run, a mixture or a folder of examples; for VFT also a problem set, as --dataset takes it.
         method: 'vft' or 'rft'.
         train_prompt: template of the prompts, where `data` is a problem set.
 
@@ -25,6 +26,8 @@ def training_examples(data: str, *, method: str, train_prompt: str = "plain") ->
     """
     folder = next((f for f in (Path(data) / "data", Path(data)) if list(f.glob("data-*"))), None)
     if folder is not None and shards(folder):
+        if is_mixture(folder):
+            return list(mixture_examples(folder))
         examples = list(read_records(folder, Example))
         if method == "vft":
             examples = [example for example in examples if example.source == "gold"]
