@@ -22,6 +22,8 @@ SERVERS = {
     "http://localhost:8002/v1": ("scripted_server.py", "--script", str(ROOT / "tests/servers/readme_script.json")),
 }
 
+HUB_TOKEN = "hf_" + "t" * 34
+
 pytestmark = [
     pytest.mark.timeout(1500),
     pytest.mark.skipif(not (DATA / "gsm8k").is_dir(), reason="needs GSM8K's files in DATAGEN_TEST_DATA"),
@@ -39,6 +41,18 @@ def servers() -> Iterator[dict[str, str]]:
             stack.callback(process.terminate)
             assert process.stdout is not None
             running[address] = f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        hub = [
+            sys.executable,
+            str(ROOT / "tests" / "servers" / "hub_server.py"),
+            "--token",
+            HUB_TOKEN,
+            "--org",
+            "team",
+        ]
+        process = stack.enter_context(subprocess.Popen(hub, stdout=subprocess.PIPE, text=True))
+        stack.callback(process.terminate)
+        assert process.stdout is not None
+        running["https://huggingface.co"] = f"http://127.0.0.1:{int(process.stdout.readline())}"
         yield running
 
 
@@ -51,10 +65,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def bash(block: str, cwd: Path) -> str:
-    """Standard output of a block that must succeed."""
+def bash(block: str, cwd: Path, *, hub: str | None = None) -> str:
+    """Standard output of a block that must succeed; `hub` stands for the Hub."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "DATAGEN_HOME": str(cwd / "home"), "COLUMNS": "100"}
+    if hub is not None:
+        environment |= {"HF_ENDPOINT": hub, "HF_TOKEN": HUB_TOKEN, "HF_HOME": str(cwd / "hf"), "HF_HUB_OFFLINE": "0"}
+        environment["HF_HUB_DISABLE_XET"] = "1"  # the one upload that the server does not speak
     command = ["bash", "-euo", "pipefail", "-c", block]
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{block}\n{done.stdout}\n{done.stderr}"
@@ -75,7 +92,8 @@ def test_every_block_works_from_top_to_bottom(folder: Path, servers: dict[str, s
         command = block
         for address, real in servers.items():
             command = command.replace(address, real)
-        printed = bash(command, folder)
+        uses_hub = "datagen publish" in block or "load_dataset(" in block
+        printed = bash(command, folder, hub=servers["https://huggingface.co"] if uses_hub else None)
         shown = re.search(re.escape(f"```sh\n{block}```") + r"\n\n```text\n(.*?)```", README, re.DOTALL)
         if shown is not None:
             assert without_layout(printed) == without_layout(shown[1])

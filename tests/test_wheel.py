@@ -49,11 +49,14 @@ def test_files_that_are_not_python_are_in_the_wheel(console_script: Path, tmp_pa
     code = (
         "from importlib import resources as r; from datagen_prompts.template import load_prompt;"
         "print(len((r.files('datagen.review') / 'page.html').read_text()) > 1000);"
-        "print(load_prompt('judge', fields=('question', 'reference', 'candidate')).id)"
+        "print(load_prompt('judge', fields=('question', 'reference', 'candidate')).id);"
+        "from datagen.report.page import Across, page;"
+        "text = page([], across=Across(None, None), rows='', sampled=[], seed=0, title='t');"
+        "print(text.count('<script') == 2 and '<style>:root' in text)"
     )
     python = console_script.with_name("python")
     printed = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path).stdout
-    assert printed.split() == ["True", "judge"]
+    assert printed.split() == ["True", "judge", "True"]
 
 
 def test_a_missing_extra_is_one_line_that_names_it(console_script: Path, tmp_path: Path) -> None:
