@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,review,dev]'
 	@touch $(STAMP)
 
-browser:         ## Debian's Chromium, for the tests of the review page; without it they are skipped
+browser:         ## Debian's Chromium, for the tests of pages; without it they are skipped
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
 	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends chromium; }
 
