@@ -80,13 +80,13 @@ def test_validate_refuses_a_run_that_lost_rows(folder: Path) -> None:
     manifest = folder / "o" / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"rows": 3', '"rows": 4'))
     result = run("validate", "o", cwd=folder)
-    assert result.returncode == 1
-    assert "3 rows, but the manifest says 4" in result.stderr
+    assert result.returncode == 3
+    assert "3 rows, but the manifest says 4" in result.stdout
 
 
 def test_an_unfinished_run_is_not_valid(folder: Path) -> None:
     run("rft", "--dataset", "p.jsonl", "--candidates", "r.jsonl", "--out", "o", cwd=folder)
     (folder / "o" / "manifest.json").unlink()
     result = run("validate", "o", cwd=folder)
-    assert result.returncode == 1
-    assert "not finished" in result.stderr
+    assert result.returncode == 3
+    assert "not finished" in result.stdout

@@ -51,7 +51,7 @@ def make_run(tmp_path: Path) -> MakeRun:
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: as long as it lives, this process has a running event loop
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no Chromium: install one (Debian: apt install chromium), or name it in CHROMIUM")
