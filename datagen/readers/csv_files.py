@@ -1,9 +1,12 @@
 """CSV and TSV with a header line, read as a stream."""
 
 import csv
+import io
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
+from datagen.readers.compressed import open_bytes
 from datagen.readers.dropped import Dropped
 from datagen.readers.row import Row, place
 from datagen_schemas.errors import DataError
@@ -19,7 +22,8 @@ def read_csv(file: Path, *, delimiter: str) -> Iterator[Row | Dropped]:
     """
     name = str(file)
     # surrogateescape: a byte that is not UTF-8 spoils its own row, and the stream goes on behind it.
-    with file.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as lines:
+    text = partial(io.TextIOWrapper, encoding="utf-8-sig", errors="surrogateescape", newline="")
+    with open_bytes(file) as content, text(content) as lines:
         # strict: a lone quote would otherwise swallow the rest of the file into one field without a word.
         reader = csv.reader(lines, delimiter=delimiter, strict=True)
         try:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import orjson
 
+from datagen.readers.compressed import open_bytes
 from datagen.readers.dropped import Dropped
 from datagen.readers.row import Row, place
 from datagen_schemas.errors import DataError
@@ -19,7 +20,7 @@ def read_json_lines(file: Path) -> Iterator[Row | Dropped]:
     loads = orjson.loads
     index = 0
     # Split at b"\n" only: str.splitlines also splits at U+2028, which GSM8K's train set has inside a question.
-    with file.open("rb", buffering=1 << 20) as lines:
+    with open_bytes(file) as lines:
         for number, line in enumerate(lines, 1):
             if number == 1:
                 line = line.removeprefix(BOM)
@@ -42,7 +43,8 @@ def read_json(file: Path) -> Iterator[Row | Dropped]:
     if not is_one_document(file):
         yield from read_json_lines(file)
         return
-    content = file.read_bytes().removeprefix(BOM)
+    with open_bytes(file) as whole:
+        content = whole.read().removeprefix(BOM)
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -58,7 +60,7 @@ def read_json(file: Path) -> Iterator[Row | Dropped]:
 
 def is_one_document(file: Path) -> bool:
     """Whether the file is one JSON value spread over lines; otherwise each line stands for itself."""
-    with file.open("rb") as lines:
+    with open_bytes(file) as lines:
         for line in lines:
             line = line.removeprefix(BOM).strip()
             if line:

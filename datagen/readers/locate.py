@@ -6,9 +6,10 @@ from typing import NamedTuple
 
 import orjson
 
+from datagen.readers.compressed import TEXTS, kind_of
 from datagen_schemas.errors import DataError
 
-SUFFIXES = frozenset({".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".feather"})
+SUFFIXES = TEXTS | {".parquet", ".arrow", ".feather"}
 SPLITS = {
     "train": "train",
     "training": "train",
@@ -60,7 +61,12 @@ def locate(path: Path, split: str | None, *, default_split: str | None = "train"
         names = orjson.loads((path / "dataset_dict.json").read_bytes())["splits"]
         chosen = choose(path, names, split, default_split)
         return Located(saved_shards(path / chosen), split_name(chosen))
+    if numbered := numbered_files(path):
+        return Located(numbered, split_name(split) if split else split_of(path) or NO_SPLIT)
     files = data_files(path)
+    if not files and (parts := [part.name for part in path.iterdir() if part.is_dir() and split_of(part)]):
+        chosen = choose(path, parts, split, default_split)
+        return locate(path / chosen, split_name(chosen))
     is_run = (path / "run.json").exists()  # beside data/ it may hold other JSON: ratings, what overlaps a test set
     if (is_run or not files) and (path / "data").is_dir():
         return locate(path / "data", split, default_split=default_split)
@@ -88,7 +94,7 @@ def one_of(folder: Path, files: list[Path], split: str | None, default_split: st
     if by_split:
         chosen = choose(folder, by_split, split, default_split)
         files = by_split[chosen]
-        if len({file.suffix for file in files}) > 1 or (len(files) > 1 and not all("-of-" in f.name for f in files)):
+        if len({kind_of(file) for file in files}) > 1 or (len(files) > 1 and not all("-of-" in f.name for f in files)):
             names = ", ".join(file.name for file in files)
             raise DataError(f"{folder}: several files of the split {chosen} ({names}). Name one of them.")
         return Located(tuple(files), chosen)
@@ -122,6 +128,16 @@ def saved_shards(folder: Path) -> tuple[Path, ...]:
     return tuple(folder / name for name in names)
 
 
+def numbered_files(folder: Path) -> tuple[Path, ...]:
+    """One JSON file a problem, 0.json, 1.json ..., here or a folder down, by folder and number: MATH as published."""
+    found = [
+        file
+        for file in (*folder.glob("*.json"), *folder.glob("*/*.json"))
+        if file.stem.isascii() and file.stem.isdigit() and not file.parent.name.startswith(".")
+    ]
+    return tuple(sorted(found, key=lambda file: (file.parent.name, int(file.stem))))
+
+
 def data_files(folder: Path) -> list[Path]:
     """Data files right inside a folder, by name."""
     try:
@@ -131,5 +147,5 @@ def data_files(folder: Path) -> list[Path]:
     return [
         entry
         for entry in entries
-        if entry.suffix.lower() in SUFFIXES and entry.name not in _NOT_DATA and not entry.name.startswith(".")
+        if kind_of(entry) in SUFFIXES and entry.name not in _NOT_DATA and not entry.name.startswith(".")
     ]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from datagen.readers.compressed import kind_of
 from datagen.readers.dropped import BadRow, Dropped, bad_row_policy
 from datagen.readers.fields import Fields, Values, as_json
 from datagen.readers.generic import COLUMNS as GENERIC_COLUMNS
@@ -114,7 +115,7 @@ def _source(spec: DatasetSpec, split: str | None) -> _Source:
     if known is None and path.exists():
         files, split = locate(path, split)
         return _Source(read_rows(files), path.name, split, shape)
-    if dataset := known or (None if path.suffix in SUFFIXES else hub_dataset(spec.name)):
+    if dataset := known or (None if kind_of(path) in SUFFIXES else hub_dataset(spec.name)):
         split = split_name(split or "train")
         return _Source(read_hub(dataset, split), spec.name, split, shape or (spec.name if known else None))
     raise DataError(

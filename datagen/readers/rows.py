@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from datagen.readers.arrow_files import read_arrow, read_parquet
+from datagen.readers.compressed import kind_of
 from datagen.readers.csv_files import read_csv
 from datagen.readers.dropped import Dropped
 from datagen.readers.json_files import read_json, read_json_lines
@@ -35,7 +36,7 @@ def read_rows(files: Iterable[Path], *, ignore: frozenset[str] = frozenset()) ->
 
 def rows_of(file: Path, *, ignore: frozenset[str]) -> Iterator[Row | Dropped]:
     """Rows of one file of any kind."""
-    match file.suffix.lower():
+    match kind_of(file):
         case ".jsonl" | ".ndjson":
             rows = read_json_lines(file)
         case ".json":
@@ -50,7 +51,8 @@ def rows_of(file: Path, *, ignore: frozenset[str]) -> Iterator[Row | Dropped]:
             rows = read_arrow(file, ignore=ignore)
         case suffix:
             raise DataError(
-                f"{file}: no reader for '{suffix}' files. Convert it to .jsonl, .json, .csv, .parquet or .arrow."
+                f"{file}: no reader for '{suffix}' files. Convert it to .jsonl, .json or .csv (.gz, .bz2, .zst of them are "
+                "read, too), .parquet or .arrow."
             )
     try:
         yield from rows

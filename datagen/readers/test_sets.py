@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from datagen.readers.compressed import kind_of
 from datagen.readers.hub import KNOWN, hub_dataset
 from datagen.readers.locate import NO_SPLIT, SUFFIXES, locate, split_of
 from datagen.readers.read import SYNTHETIC, DatasetSpec, read_problems
@@ -20,7 +21,7 @@ def test_set(name: str) -> DatasetSpec:
     """
     path = Path(name)
     if not path.exists():
-        is_hub = name in KNOWN or (path.suffix not in SUFFIXES and hub_dataset(name) is not None)
+        is_hub = name in KNOWN or (kind_of(path) not in SUFFIXES and hub_dataset(name) is not None)
         if not is_hub and name.partition(":")[0] != SYNTHETIC:
             raise DataError(f"test set {name}: no such file, and no dataset of that name. Check the path.")
         return DatasetSpec(name, split=TEST)
@@ -41,7 +42,7 @@ def known_test_set(spec: DatasetSpec) -> DatasetSpec | None:
     if not path.exists() or spec.format not in (None, GSM8K) or spec.columns:
         return None
     folder = path if path.is_dir() else path.parent
-    tests = [file for file in folder.glob("test*") if file.suffix in SUFFIXES and split_of(file) == TEST]
+    tests = [file for file in folder.glob("test*") if kind_of(file) in SUFFIXES and split_of(file) == TEST]
     if len(tests) != 1 or tests[0] == path:
         return None
     first = next(read_problems(replace(spec, limit=1, skip_bad=True)), None)

@@ -1,8 +1,10 @@
-"""Loading through `datasets.load_dataset`: from a local folder in a repository's layout, and with no Hub in reach."""
+"""Loading through `datasets.load_dataset`: from a Hub on loopback, from a local folder, and with no Hub in reach."""
 
 import os
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -11,6 +13,8 @@ import pytest
 from datagen.readers.hub import KNOWN, HubDataset, hub_dataset
 from datagen.readers.read import DatasetSpec, read_problems
 from datagen.readers.shape import READERS
+from datagen.store.arrow_dataset import read_records
+from datagen_schemas.example import Example
 
 READ = """
 import sys
@@ -25,6 +29,61 @@ try:
 except DataError as error:
     sys.stdout.write(f"error: {error}\\n")
 """
+
+
+REPO = Path(__file__).parents[3]
+CARD = """---
+configs:
+- config_name: main
+  data_files:
+  - {split: train, path: main/train.jsonl}
+  - {split: test, path: main/test.jsonl}
+- config_name: socratic
+  data_files: socratic/test.jsonl
+---
+"""
+QUESTION = "Tom has {} red and 4 blue marbles and gives half of them to a friend of his; how many marbles has he left?"
+
+
+@pytest.fixture
+def hub() -> Iterator[str]:
+    """The address of a Hub that has GSM8K's repository: its layout, four rows."""
+    command = [sys.executable, str(REPO / "tests/servers/hub_server.py"), "--token", "hf_" + "t" * 34]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        files = {"README.md": CARD, "socratic/test.jsonl": '{"question": "?", "answer": "#### 0"}\n'}
+        for split, numbers in (("train", (2, 6)), ("test", (8, 6))):
+            rows = [{"question": QUESTION.format(n), "answer": f"#### {(n + 4) // 2}"} for n in numbers]
+            files[f"main/{split}.jsonl"] = "".join(orjson.dumps(row).decode() + "\n" for row in rows)
+        repository = {"id": "openai/gsm8k", "type": "dataset", "private": False, "files": files}
+        urllib.request.urlopen(urllib.request.Request(f"{url}/control/repos", orjson.dumps([repository]))).close()
+        yield url
+        process.kill()
+
+
+def test_a_dataset_by_name_comes_from_the_hub_and_then_from_the_cache(hub: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+    command = ["examples", "--answers", "gold", "--dataset", "gsm8k", "--split", "test", "--quiet", "--out"]
+    datagen = [sys.executable, "-m", "datagen", *command]
+    subprocess.run([*datagen, str(tmp_path / "a")], env=environment, check=True)
+    offline = {**environment, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
+    subprocess.run([*datagen, str(tmp_path / "b")], env=offline, check=True)
+    first, second = (list(read_records(tmp_path / name / "data", Example)) for name in "ab")
+    assert [row.completion for row in first] == [" #### 6", " #### 5"]
+    assert second == first
+
+
+def test_a_test_set_by_name_comes_from_the_hub(hub: str, tmp_path: Path) -> None:
+    environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "0"}
+    mine = tmp_path / "mine.jsonl"
+    texts = (QUESTION.format(6), QUESTION.format(9), "How many legs have 7 spiders?")  # equal; 13 equal words; neither
+    mine.write_bytes(b"\n".join(orjson.dumps({"question": text, "answer": "1"}) for text in texts))
+    command = ["decontaminate", str(mine), "--against", "gsm8k", "--out", str(tmp_path / "out"), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "datagen", *command], env=environment, check=True, capture_output=True, text=True
+    )
+    assert orjson.loads(done.stdout)["overlapping"] == 2
 
 
 def run(home: Path, *arguments: str) -> list[str]:

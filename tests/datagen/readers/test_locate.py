@@ -43,6 +43,15 @@ def touch(folder: Path, *names: str) -> Path:
             ["data-00000-of-00002.parquet", "data-00001-of-00002.parquet"],
             "all",
         ),
+        (["train.jsonl.gz", "test.jsonl.gz"], "test", ["test.jsonl.gz"], "test"),
+        (["train/mine.parquet", "test/mine.parquet", "images/a.png"], "test", ["test/mine.parquet"], "test"),
+        (
+            ["train/algebra/10.json", "train/algebra/2.json", "train/geometry/1.json", "test/algebra/1.json"],
+            None,
+            ["train/algebra/2.json", "train/algebra/10.json", "train/geometry/1.json"],
+            "train",
+        ),
+        (["10.json", "2.json"], None, ["2.json", "10.json"], "all"),
         (
             ["run.json", "manifest.json", "contamination.json", "data/data-00000-of-00001.parquet"],
             None,
@@ -69,6 +78,7 @@ def test_a_folder_means_the_files_of_one_split(
         (["dev.jsonl", "test.jsonl"], None, "no split 'train', only test, validation"),
         (["a.jsonl", "b.jsonl"], None, r"2 data files and no telling which \(a.jsonl, b.jsonl\). Name one of them"),
         (["train.jsonl", "train.csv"], "train", r"several files of the split train \(train.csv, train.jsonl\)"),
+        (["train/a.jsonl", "test/a.jsonl"], "validation", "no split 'validation', only test, train"),
         (["README.md", "manifest.json"], None, "no data files here"),
         (["run.json", "data/data-00000-of-00001.parquet"], None, "this run is not finished"),
     ],
