@@ -51,8 +51,8 @@ def rows_of(file: Path, *, ignore: frozenset[str]) -> Iterator[Row | Dropped]:
             rows = read_arrow(file, ignore=ignore)
         case suffix:
             raise DataError(
-                f"{file}: no reader for '{suffix}' files. Convert it to .jsonl, .json or .csv (.gz, .bz2, .zst of them are "
-                "read, too), .parquet or .arrow."
+                f"{file}: no reader for '{suffix}' files. Convert it to .jsonl, .json or .csv (or .gz, .bz2, .zst of "
+                "these), .parquet or .arrow."
             )
     try:
         yield from rows
