@@ -46,10 +46,10 @@ train: setup $(BUILT_IN)  ## VFT, samples, groups, AFT, evaluation; MODEL=HUB_ID
 	$(BIN)/datagen train vft $(DATA) --model $(START) $(FLAGS) --out $(TRAIN_OUT)/vft
 	$(BIN)/datagen sample -k 6 --temperature 1 --max-tokens $(MAX_TOKENS) --dataset $(DATA) --backend transformers \
 	  --model $(TRAIN_OUT)/vft --out $(TRAIN_OUT)/samples
-	$(BIN)/datagen groups --dataset $(DATA) --candidates $(TRAIN_OUT)/samples --max-positives 3 --max-negatives 3 \
+	$(BIN)/datagen groups --dataset $(DATA) --candidates $(TRAIN_OUT)/samples --max-positives 3 --max-negatives 3 --references \
 	  --out $(TRAIN_OUT)/groups
 	$(BIN)/datagen train aft $(TRAIN_OUT)/groups --model $(START) $(FLAGS) --out $(TRAIN_OUT)/aft
-	$(BIN)/datagen eval $(TRAIN_OUT)/vft $(TRAIN_OUT)/aft --backend transformers --max-tokens $(MAX_TOKENS) \
+	$(BIN)/datagen eval $(TRAIN_OUT)/vft $(TRAIN_OUT)/aft --backend transformers --max-tokens $(MAX_TOKENS) --temperature 1 \
 	  --dataset $(TEST) --out $(TRAIN_OUT)/eval
 
 replicate: setup ## the papers' comparisons in miniature: hours; docs/ has the results

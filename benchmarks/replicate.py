@@ -5,8 +5,9 @@
     python benchmarks/replicate.py --out runs/replicate --table                # of what is there, nothing is run
 
 Per seed: a base model that has not seen the families of the gold problems; VFT; 16 samples of the VFT model for each
-gold problem; from them binary groups (3 positives and 3 negatives at most) and groups ranked by the step judge; then
-every method from the same base, with the same epochs and learning rate. Measured are
+gold problem; from them binary groups (3 positives and 3 negatives at most; problems without a right and a wrong one
+have none, and are left out but for *every gold path*) and groups ranked by the step judge; then every method from the
+same base, with the same epochs and learning rate. Measured are
 
 - greedy accuracy on 1,000 problems of the gold families with other numbers;
 - how the model scores new solutions of the *gold* questions, as the paper does (Table 4, note 2): three right and
@@ -33,7 +34,12 @@ EPOCHS, LEARNING_RATE, MAX_TOKENS, K, N_HELD_OUT, N_VOTES = 6, 1e-3, 80, 16, 1_0
 TRAINING = ("--epochs", EPOCHS, "--learning-rate", LEARNING_RATE, "--max-length", 256, "--device", "cpu")
 AFT = ("--batch-size", 8, "--accumulation", 1)
 SAMPLING = ("--backend", "transformers", "--max-tokens", MAX_TOKENS, "--temperature", 1, "--workers", 1)
-ALPHAS, BETAS, NUMBERS, VOTES = (0.25, 0.5, 1.0), (-0.4, 0.0, 0.4, 0.8), (4, 8, 16), ("VFT", "RFT", "AFT-DC", "AFT-BC")
+ALPHAS, BETAS, NUMBERS, VOTES = (
+    (0.25, 0.5, 1.0),
+    (-0.8, -0.4, 0.0, 0.4, 0.8),
+    (4, 8, 16),
+    ("VFT", "RFT", "AFT-DC", "AFT-BC"),
+)
 
 Row = dict[str, Any]  # Any: JSON
 
@@ -53,6 +59,7 @@ METHODS = {
     "RFT, every plan": Method("rft", "rft-plans"),
     "AFT-DC": Method("aft", "groups", ("--loss", "dc")),
     "AFT-BC": Method("aft", "groups", ("--loss", "bc")),
+    "AFT-DC, every gold path": Method("aft", "groups-every", ("--loss", "dc")),
     "unconstrained (Eq. 6)": Method("aft", "groups", ("--loss", "a")),
     "R (Eq. 14)": Method("aft", "ranked", ("--loss", "r")),
     "RDC1": Method("aft", "ranked", ("--loss", "rdc1")),
@@ -72,7 +79,7 @@ FIGURE_2A = {
     for name, loss in (("unconstrained", "a"), ("RRHF", "rrhf"))
     for alpha in (0.0, *ALPHAS)
 }
-FIGURE_2B = {f"AFT-DC, {n} samples": Method("aft", f"groups-{n}", ("--loss", "dc")) for n in NUMBERS}
+FIGURE_2B = {f"AFT-DC, all of {n} samples": Method("aft", f"every-{n}", ("--loss", "dc")) for n in NUMBERS}
 FIGURE_2C = {
     f"AFT-BC, beta {beta}": Method("aft", "groups", ("--loss", "bc", f"--boundary-beta={beta}")) for beta in BETAS
 }
@@ -97,6 +104,8 @@ def prepare(seed: int, out: Path) -> None:
     run("rft", "-k", K, "--dataset", gold, *vft, "--out", out / "rft")
     run("groups", "--dataset", gold, "--candidates", candidates, "--max-positives", 3, "--max-negatives", 3, *one,
         "--out", out / "groups")  # fmt: skip
+    run("groups", "--dataset", gold, "--candidates", candidates, "--max-positives", 3, "--max-negatives", 3, *one,
+        "--references", "--out", out / "groups-every")  # fmt: skip
     run("rank", "--judge", "steps", "--dataset", gold, "--candidates", candidates, "-k", K, *one,
         "--out", out / "rank")  # fmt: skip
     run("groups", "--ranked", out / "rank", "--max-responses", 6, *one, "--out", out / "ranked")
@@ -118,7 +127,7 @@ def plans(seed: int) -> Iterable[Row]:
 
 
 def prepare_sweeps(seed: int, out: Path) -> None:
-    """Groups whose negatives are worse (Figure 2a), and groups of more samples (Figure 2b)."""
+    """Groups whose negatives are worse (Figure 2a), and groups of all of 4, 8 or 16 samples (2b)."""
     groups, sampled = load_from_disk(out / "groups" / "data"), load_from_disk(out / "rft" / "candidates")
     assert isinstance(groups, Dataset)
     assert isinstance(sampled, Dataset)
@@ -128,7 +137,7 @@ def prepare_sweeps(seed: int, out: Path) -> None:
         first = (row for row in sampled.to_list() if row["sample"] < n)
         write_once(out / f"first-{n}.jsonl", ({key: row[key] for key in ("problem_id", "response")} for row in first))
         datagen("groups", "--dataset", out / "gold.jsonl", "--candidates", out / f"first-{n}.jsonl", "--workers", 1,
-                "--quiet", "--seed", seed, "--out", out / f"groups-{n}", home=out)  # fmt: skip
+                "--quiet", "--references", "--seed", seed, "--out", out / f"every-{n}", home=out)  # fmt: skip
 
 
 def worsened(group: Row, alpha: float, seed: int) -> Row:

@@ -91,6 +91,11 @@ _choices = stack(
     option("--keep-false-equations", is_flag=True, help="Correct paths with a false equation are positives (binary)."),
     option("--keep-unstated", is_flag=True, help="So are paths that are right only by their last number (binary)."),
     option("--train-prompt", default="plain", metavar="NAME|FILE", help="Template of the prompt column."),
+    option(
+        "--references",
+        is_flag=True,
+        help="A row for the gold path of each problem without a group, too: AFT's loss learns those as well (Eq. 4).",
+    ),
     option("--max-pairs", type=click.IntRange(min=1), metavar="N", help="Pairs a problem at most (--as preference)."),
 )
 
@@ -158,6 +163,7 @@ _PASSED_ON = (
     "min_gap",
     "negative_score",
     "max_pairs",
+    "references",
     "seed",
 )
 
@@ -239,6 +245,8 @@ def show(manifest: dict[str, Any], *, out: str) -> None:  # Any: JSON
     for name, what in (("dropped", "problems without a group"), ("dropped_responses", "candidates left out")):
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in counts[name].items()) or "none"
         click.echo(f"{what}: {reasons}")
+    if counts["references"]:
+        click.echo(f"gold paths of problems without a group: {counts['references']:,} rows")
     if counts["pairs_beyond_limit"]:
         click.echo(f"pairs left out: {counts['pairs_beyond_limit']:,} beyond --max-pairs")
     click.echo(f"{counts['rows']:,} rows written to {out}/data")

@@ -45,6 +45,7 @@ class GroupOptions:
     min_gap: float = 0.0  # ranked: scores closer than this are ties
     negative_score: NegativeScore = LOWEST_RATING  # ranked: of a corrupted reply that the judge did not rate
     max_pairs: int | None = None  # preference
+    references: bool = False  # a problem without a group keeps a row for its gold path, which Eq. 4 learns, too
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -57,6 +58,7 @@ class GroupOptions:
             ("--min-gap", self.min_gap != 0, ranked, "ranked feedback"),
             ("--negative-score", self.negative_score != LOWEST_RATING, ranked, "ranked feedback"),
             ("--max-pairs", self.max_pairs is not None, pairs, "--as preference"),
+            ("--references", self.references, not pairs, "--as group"),
         ):
             if is_set and not is_meant:
                 raise ValueError(f"{name} is for {what}")
@@ -141,6 +143,18 @@ def grouped(gathered: Gathered, *, provenance: Provenance, options: GroupOptions
     return Grouped(group, None, members, dropped)
 
 
+def reference_only(problem: Problem, *, prompt: PromptTemplate) -> AlignmentGroup:
+    """The row of a problem without a better and a worse response: its L_A is 0, and L_VFT is that of its gold path."""
+    return AlignmentGroup(
+        prompt=prompt.render_text(**question_fields(problem)),
+        responses=(),
+        scores=(),
+        problem_id=problem.id,
+        sources=(),
+        reference=problem.rationale,
+    )
+
+
 def _members(gathered: Gathered, *, provenance: Provenance, options: GroupOptions) -> Members:
     problem, ranked, replies = gathered
     if options.feedback == "binary":
@@ -212,6 +226,9 @@ def _group_part(task: list[Gathered], *, provenance: Provenance, options: GroupO
         dropped_responses += found.dropped
         if found.group is None:
             dropped[str(found.reason)] += 1
+            if options.references and item.problem.rationale is not None:
+                groups.append(reference_only(item.problem, prompt=prompt))
+                counts["references"] += 1
             continue
         groups.append(found.group)
         counts["groups"] += 1

@@ -156,6 +156,7 @@ _COUNTED = (
     "negatives",
     "pairs",
     "pairs_beyond_limit",
+    "references",
 )
 
 

@@ -145,6 +145,21 @@ def test_without_the_gold_path_a_problem_that_nobody_solved_has_no_group(files: 
     assert manifest["counts"]["dropped_responses"] == {"false equation": 1, "in a problem without a group": 1}
 
 
+def test_the_gold_path_of_a_problem_without_a_group_is_kept_if_asked(
+    files: Any, problems: list[Problem], tmp_path: Path
+) -> None:
+    manifest = run_groups(job(files, tmp_path / "out"), GroupOptions(gold=False, references=True))
+    eggs, pens = groups_in(tmp_path / "out")
+    assert (len(eggs.responses), pens.responses, pens.scores, pens.sources) == (4, (), (), ())
+    assert (pens.problem_id, pens.reference) == (problems[1].id, "She has 5+7 = <<5+7=12>>12 pens.\n#### 12")
+    counts = manifest["counts"]
+    assert [counts[name] for name in ("groups", "references", "rows", "responses")] == [1, 1, 2, 4]
+    assert counts["dropped"] == {"only negatives": 1}
+    assert [(part.record, part.rows) for part in validate(tmp_path / "out")] == [("alignment-group", 2)]
+    with pytest.raises(ValueError, match="--references is for --as group"):
+        GroupOptions(references=True, rows="preference")
+
+
 def test_the_output_opens_with_datasets_and_passes_validation(files: Any, tmp_path: Path) -> None:
     run_groups(job(files, tmp_path / "groups"), GroupOptions())
     run_groups(job(files, tmp_path / "pairs"), GroupOptions(rows="preference"), format="parquet")
