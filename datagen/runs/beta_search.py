@@ -33,8 +33,8 @@ def betas(text: str) -> tuple[str, ...]:
         n = int((high - low) / step) + 1
     except (ArithmeticError, ValueError) as error:
         raise ValueError(f"{text!r} is no range FROM:TO:STEP, such as 0:0.5:0.05") from error
-    if low < 0 or step <= 0 or high < low or n > MAX_BETAS:
-        raise ValueError(f"{text!r}: needs 0 <= FROM <= TO, a STEP above 0, and at most {MAX_BETAS} values")
+    if step <= 0 or high < low or n > MAX_BETAS:
+        raise ValueError(f"{text!r}: needs FROM <= TO, a STEP above 0, and at most {MAX_BETAS} values")
     return tuple(f"{low + i * step:f}" for i in range(n))
 
 

@@ -24,7 +24,7 @@ class Step(NamedTuple):
     """One step. Its operands and operators, in reading order, are those before the result; empty if unknown."""
 
     text: str  # normalised: two steps are the same step if these are equal
-    commuted: str  # equal for steps that differ in the order of the operands of + and * alone
+    commuted: str  # equal for steps that differ in nothing but the order in which terms or factors stand
     expression: str  # `commuted`, without the result
     operands: tuple[str, ...] = ()
     operators: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ published code departs from the paper, and we from both where they leave somethi
   has 1/2. It disregards the result, too. Here it is the IoU of the best one-to-one match of equal steps: 1.
 - Steps are compared there as texts; here as normalised equations (.5 is 0.5, 6.0 is 6). On those replies, whose models
   write <<3*2=6.0>>, texts make the IoU 18.6 % in place of 28.0 %.
+- Exact match is our answer check, exact and with negatives; the code reads the first `#### ` and digits as a float.
 - A share of nothing is 0: every metric of a reply without steps but MS, which is 1; WO and IO without an error. So it
   is in the code. Without gold steps nothing is defined, where the code gives MS 1 and the rest 0.
 """
@@ -88,13 +89,16 @@ def _share(part: int, whole: int) -> float:
 
 
 def _has_wrong_operator(step: Step, gold: Step) -> bool:
-    """3*2=6 for 2+3=5; not 2+3=6, whose result alone is wrong."""
-    return _has_its_operands(step, gold) and step.operators != gold.operators
+    """3*2=6 for 2+3=5, and 2*3+4 for 2+3*4; not 2+3=6, whose result alone is wrong, and not 4/2-10 for 10-4/2."""
+    others = sorted(step.operators) != sorted(gold.operators)
+    moved = step.operands == gold.operands and step.operators != gold.operators
+    return _has_its_operands(step, gold) and (others or moved)
 
 
 def _has_inverted_operands(step: Step, gold: Step) -> bool:
     """2-5=3 for 5-2=3; not 3+2=5 for 2+3=5, and not (2+3)*4 for 2+3*4."""
-    return _has_its_operands(step, gold) and step.operators == gold.operators and step.operands != gold.operands
+    same = sorted(step.operators) == sorted(gold.operators)
+    return _has_its_operands(step, gold) and same and step.operands != gold.operands
 
 
 def _has_its_operands(step: Step, gold: Step) -> bool:

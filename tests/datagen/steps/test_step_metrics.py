@@ -67,6 +67,8 @@ def test_programs_are_compared_like_equations() -> None:
         ("4+2*3=10", "2*3+4=10", False, False),  # commuted
         ("2*3+4=10", "2+3*4=14", True, False),
         ("(2+3)*4=20", "2+3*4=14", False, False),  # brackets
+        ("2-(3+4)=5", "(3+4)-2=5", False, True),  # the same operators, in another order with their operands
+        ("4/2-10=8", "10-4/2=8", False, True),
         ("2+4=6", "2+3=5", False, False),  # another operand
         ("x-2=3", "2-x=3", False, False),  # operands that cannot be told
     ],
