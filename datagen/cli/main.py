@@ -71,6 +71,10 @@ class Datagen(click.Group):
         except DatagenError as error:
             click.secho(f"datagen: {printable(str(error))}", fg="red", err=True)
             ctx.exit(1)
+        except PermissionError as error:
+            line = f"{error.filename}: {error.strerror}. Change its rights, or name another place."
+            click.secho(f"datagen: {printable(line)}", fg="red", err=True)
+            ctx.exit(1)
         except KeyboardInterrupt:
             click.secho("datagen: interrupted. Run the same command again to continue.", fg="yellow", err=True)
             ctx.exit(130)

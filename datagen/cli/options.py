@@ -67,13 +67,17 @@ def _column(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> di
     return dict((pair.split("=", 1)[0], pair.split("=", 1)[1]) for pair in pairs)
 
 
+def _default_or_required(default: str | None) -> dict[str, Any]:  # Any: click's own settings
+    """Not `default=None`, which click 8.5 takes for a value: a missing option would not be missed."""
+    return {"required": True} if default is None else {"default": default}
+
+
 def dataset_options_with(*, default: str | None = None) -> Callable[[F], F]:
     """What to read; --dataset is required unless it has a default."""
     return stack(
         option(
             "--dataset",
-            required=default is None,
-            default=default,
+            **_default_or_required(default),
             metavar="NAME|PATH",
             help="gsm8k, svamp, aqua, ecqa, mathqa, math, openbookqa, hellaswag, synthetic[:N], a Hub id, or a local "
             "file or folder (jsonl, json, csv, parquet, Arrow).",
@@ -155,8 +159,7 @@ def run_options_with(*, default_out: str | None = None) -> Callable[[F], F]:
     return stack(
         option(
             "--out",
-            required=default_out is None,
-            default=default_out,
+            **_default_or_required(default_out),
             type=click.Path(file_okay=False, path_type=Path),
             help="Directory to write.",
         ),

@@ -92,7 +92,12 @@ def command(**options: Any) -> None:  # Any: click's parsed values
     def confirm(plan: "Plan") -> bool:
         if not as_json or not options["yes"]:
             show_plan(plan, err=as_json)
-        return options["yes"] or not plan.changes or click.confirm(f"Publish to {plan.repo}?", err=as_json)
+        if options["yes"] or not plan.changes:
+            return True
+        try:
+            return click.confirm(f"Publish to {plan.repo}?", err=as_json)
+        except click.Abort:  # Ctrl-C and Ctrl-D
+            raise KeyboardInterrupt from None
 
     try:
         result = run_publish(

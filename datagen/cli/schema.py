@@ -14,6 +14,8 @@ NAMES = (
     "example",
     "augmented",
     "mixed-example",
+    "mixed-group",
+    "mixed-preference",
     "near-duplicate",
     "rejected-question",
     "augmentation-count",

@@ -59,8 +59,9 @@ def command(method: str, data: str, **options: Any) -> None:  # Any: click's par
     SEG with a segmentation loss on the answers.
 
     DATA is a directory that `datagen rft` or, for aft, `datagen groups` wrote; for vft and seg also any problem set
-    with solutions, as --dataset takes it; for aft also rows of prompt, responses and scores; prompt, correct and
-    incorrect; or prompt, chosen and rejected.
+    with solutions, as --dataset takes it, or rows of prompt and completion (question and answer, query and response,
+    messages, ...); for aft also rows of prompt, responses and scores; prompt, correct and incorrect; or prompt, chosen
+    and rejected.
 
     \b
     Examples:
@@ -207,7 +208,8 @@ def _aft(method: str, data: str, options: dict[str, Any], report: "Report") -> R
     if results and search is None:
         last = results[-1]
         left_out = f", {last.n_too_long:,} responses too long and left out" if last.n_too_long else ""
-        small = f", {last.n_small_groups:,} questions with fewer than two left out" if last.n_small_groups else ""
+        left_out += f", {last.n_beyond_k:,} beyond -k left out" if last.n_beyond_k else ""
+        small = f", {last.n_small_groups:,} questions with fewer than two" if last.n_small_groups else ""
         lines.insert(
             0,
             f"{last.n_groups:,} questions with {last.n_responses:,} responses{left_out}{small}; {last.steps:,} steps, "

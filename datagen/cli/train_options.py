@@ -99,7 +99,11 @@ alignment = stack(
         "--vft-reduction", type=click.Choice(["mean", "sum"]), help="aft: over a reference's tokens. [default: mean]"
     ),
     option(
-        "-k", "--responses", "k", type=click.IntRange(min=2), help="aft: responses a question at most. [default: 6]"
+        "-k",
+        "--responses",
+        "k",
+        type=click.IntRange(min=2),
+        help="aft: responses a question at most, a best and a worst among them. [default: all]",
     ),
     option(
         "--candidate-layout",

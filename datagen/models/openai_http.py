@@ -41,6 +41,8 @@ _CAUSES = {  # status -> what to check; with these every row would fail alike
     404: "Check the model's name (--model) and the server's address (--base-url).",
     405: "Check the server's address (--base-url).",
 }
+# A gateway's word that no answer came from behind it, where the model may have been at work; 52x are Cloudflare's.
+_GATEWAY_LOST_IT = frozenset({502, 504, 520, 524})
 
 
 class OpenAIHttp:
@@ -110,9 +112,9 @@ class OpenAIHttp:
             raise RequestFailed("timeout", message, retryable=True, concerns_server=True) from error
         except TimeoutError as error:
             message = f"no complete answer within {self._limits.read_timeout_s:g} s"
-            raise RequestFailed("timeout", message, retryable=True) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise RequestFailed("transport", self._line(error), retryable=True) from error
+            raise RequestFailed("timeout", message, retryable=True, may_be_charged=True) from error
+        except (aiohttp.ClientError, OSError) as error:  # there was a connection: it may have been asked
+            raise RequestFailed("transport", self._line(error), retryable=True, may_be_charged=True) from error
         return self._replies(body, request)
 
     async def close(self) -> None:
@@ -169,14 +171,14 @@ class OpenAIHttp:
             answer = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             message = f"the answer is not JSON: {self._line(_excerpt(body))}"
-            raise RequestFailed("bad_reply", message, retryable=True) from error
+            raise RequestFailed("bad_reply", message, retryable=True, may_be_charged=True) from error
         choices = answer.get("choices") if isinstance(answer, dict) else None
         if not isinstance(choices, list):
             if isinstance(answer, dict) and answer.get("error"):
                 message, _ = _error_of(body)  # some gateways send their errors with status 200
                 raise RequestFailed("server_error", self._line(message), retryable=True)
             message = f"the answer has no list of choices: {self._line(_excerpt(body))}"
-            raise RequestFailed("bad_reply", message, retryable=True)
+            raise RequestFailed("bad_reply", message, retryable=True, may_be_charged=True)
         texts: dict[int, tuple[str, str | None]] = {}
         failure: RequestFailed | None = None
         for i, choice in _by_index(choices, asked=len(request.samples)):
@@ -206,6 +208,7 @@ class OpenAIHttp:
             retryable=failure.retryable if failure else True,
             prompt_tokens=prompt_tokens or 0,
             completion_tokens=completion_tokens or 0,
+            may_be_charged=True,
         )
 
     def _raise_status(
@@ -220,9 +223,12 @@ class OpenAIHttp:
                 raise RequestFailed("refused", line, retryable=False, concerns_server=True)
             raise RequestFailed("rate_limited", line, retryable=True, retry_after_s=after_s)
         if status == 408:
-            raise RequestFailed("timeout", line, retryable=True, retry_after_s=after_s)
+            raise RequestFailed("timeout", line, retryable=True, retry_after_s=after_s, may_be_charged=True)
         if status >= 500:
-            raise RequestFailed("server_error", line, retryable=True, retry_after_s=after_s)
+            may_be_charged = status in _GATEWAY_LOST_IT
+            raise RequestFailed(
+                "server_error", line, retryable=True, retry_after_s=after_s, may_be_charged=may_be_charged
+            )
         if status < 400:
             line = f"HTTP {status}: {origin} sends us to {self._line(headers.get('Location', '?'))}. Use that address."
             raise RequestFailed("refused", line, retryable=False, concerns_server=True)
@@ -282,15 +288,20 @@ def _text_of(choice: Any) -> tuple[str, str | None]:  # Any: JSON of a server
     """Text and finish reason of a choice, chat or plain.
 
     An empty text is a reply if the model ended it (`stop`) or ran out of tokens (`length`): it was sampled, the
-    same seed would give it again, and dropping it would make the model look better than it is. With any other
-    reason, or null instead of a text, there is no reply.
+    same seed would give it again, and dropping it would make the model look better than it is. Null is the empty
+    text of a model whose thoughts took all its tokens (`length`). With any other reason, or null otherwise, there is
+    no reply.
     """
     if not isinstance(choice, dict):
         raise RequestFailed("bad_reply", "a choice is not a JSON object", retryable=True)
     message = choice.get("message")
-    text = message.get("content") if isinstance(message, dict) else choice.get("text")
+    says = message if isinstance(message, dict) else choice
+    name = "content" if says is message else "text"
+    text = says.get(name)
     finish_reason = choice.get("finish_reason")
     finish_reason = finish_reason if isinstance(finish_reason, str) else None
+    if text is None and name in says and finish_reason == "length":
+        text = ""
     if isinstance(text, str) and (text or finish_reason in ("stop", "length")):
         return text, finish_reason
     if finish_reason == "content_filter":

@@ -139,7 +139,7 @@ def _section(title: str, text: str | None) -> str:
 def _opening(facts: CardFacts) -> str:
     stages = [run.stage for run in facts.history.runs if run.stage not in PASSED_ON]
     what = MADE_BY.get(stages[-1] if stages else "", "training data")
-    titles = list(dict.fromkeys(plain(source.title) for source in facts.sources))
+    titles = list(dict.fromkeys(plain(source.title) for source in facts.sources if not source.is_replies))
     of = f", from problems of {', '.join(titles)}" if titles else ""
     lines = [f"# {plain(facts.title)}", f"{facts.rows:,} rows of {what}{of}. Made with `datagen`."]
     if facts.made_from:
@@ -226,13 +226,13 @@ def _sources(facts: CardFacts) -> str:
     rows = [
         (
             plain(source.title),
-            plain(source.split or ""),
+            "replies" if source.is_replies else plain(source.split or ""),
             code(source.license) if source.license else "named by the publisher",
             _stated((source.known.stated if source.known is not None else None) or ""),
         )
         for source in facts.sources
     ]
-    lines = [table(("source", "split", "licence", "stated in"), rows)] if rows else []
+    lines = [table(("source", "of it", "licence", "stated in"), rows)] if rows else []
     notes = [
         f"{plain(of.title)}: {plain(of.known.note)}." for of in facts.sources if of.known is not None and of.known.note
     ]

@@ -8,6 +8,7 @@ from typing import Any
 from datagen.publish.history import Run
 from datagen.publish.markdown import code, plain, table
 from datagen.publish.survey import Survey, Writer
+from datagen.report.costs import costs_of
 
 Json = Mapping[str, Any]  # Any: JSON
 _SHORT = 12  # characters of a hash
@@ -140,30 +141,26 @@ def _pairs(name: str, found: object) -> tuple[str, ...]:
 
 
 def costs(runs: Sequence[Run]) -> str:
-    """Calls, tokens and money of each run that asked a model, by its own ledger."""
-    rows = []
-    total = Decimal(0)
-    for run in runs:
-        ledger = _mapping(_mapping(run.manifest.get("failures")).get("ledger"))
-        if not ledger.get("calls"):
-            continue
-        cost = ledger.get("cost_usd")
-        total += Decimal(str(cost)) if cost is not None else 0
-        tokens = [_number(ledger.get(name)) for name in ("prompt_tokens", "completion_tokens")]
-        rows.append(
-            (
-                code(run.name),
-                _number(ledger["calls"]),
-                *tokens,
-                "unknown" if cost is None else f"{Decimal(str(cost)):.4f}",
-            )
-        )
-    if not rows:
+    """Calls, tokens and money of each run that asked models, model by model, by its own ledger."""
+    booked = [cost for run in runs for cost in costs_of(run.name, run.manifest)]
+    if not booked:
         return ""
-    made = table(("run", "calls", "tokens read", "tokens written", "USD"), rows)
+    rows = [
+        (
+            code(of.run),
+            plain(of.stage),
+            code(of.model) if of.model else "",
+            plain(of.use),
+            *(_number(n) for n in (of.calls, of.prompt_tokens, of.completion_tokens)),
+            "unknown" if of.cost_usd is None else f"{of.cost_usd:.4f}",
+        )
+        for of in booked
+    ]
+    total = sum((of.cost_usd or Decimal(0) for of in booked), Decimal(0))
+    header = ("run", "stage", "model", "used as", "calls", "tokens read", "tokens written", "USD")
     return (
-        made
-        + f"\n\n{total:.4f} USD in all, as far as prices are known; replies that were stored before are not counted."
+        f"{table(header, rows)}\n\n{total:.4f} USD in all, as far as prices are known; replies that were stored "
+        "before are not counted."
     )
 
 

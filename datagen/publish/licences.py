@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from datagen.readers.locate import data_files
-from datagen.store.lineage import Input
+from datagen.store.lineage import FILES, Input
 from datagen.store.run_directory import fingerprint
 from datagen_schemas.errors import DataError
 
@@ -69,12 +69,15 @@ class KnownSource(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Problems that a data set was made from, and what is known of their licence."""
+    """Problems or replies that a data set was made from, and what is known of their licence."""
 
     name: str  # what the manifest calls it, without folders
     split: str | None
     known: KnownSource | None
     looks_like: KnownSource | None  # of a file that has only its shape
+    typed: str | None = None  # with its folders: for whoever has them
+    is_replies: bool = False
+    is_lost: bool = False  # it is not where it was
 
     @property
     def license(self) -> str | None:
@@ -99,7 +102,7 @@ def known_sources() -> tuple[KnownSource, ...]:
 
 
 def source_of(of: Input) -> Source:
-    """What is known of a problem set: by its name, its id on the Hub, or the very bytes of its file."""
+    """What is known of problems or replies: by their name, their id on the Hub, or the very bytes of their file."""
     name = of.name.partition(":")[0]
     by_key = {source.key: source for source in known_sources()}
     named = by_key.get(name) or next((source for source in known_sources() if source.hub == name), None)
@@ -110,7 +113,15 @@ def source_of(of: Input) -> Source:
         known = shape
     else:
         known = _by_bytes(of)
-    return Source(of.name.rstrip("/").rpartition("/")[2] if of.path is not None else of.name, of.split, known, shape)
+    return Source(
+        of.name.rstrip("/").rpartition("/")[2] if of.path is not None else of.name,
+        of.split,
+        known,
+        shape,
+        typed=of.name,
+        is_replies=of.role in FILES,
+        is_lost=of.path is not None and not of.path.exists(),
+    )
 
 
 def _by_bytes(of: Input) -> KnownSource | None:
@@ -155,9 +166,8 @@ def license_of(sources: Sequence[Source], *, given: str | None = None) -> str:
                     f"Leave --license out for what follows from the sources, or publish without {source.title}."
                 )
         return given
-    for source in sources:
-        if source.license is None:
-            raise DataError(f"the licence of {_unknown(source)}. Find it out, and name it with --license.")
+    if unknown := list(dict.fromkeys(_unknown(source) for source in sources if source.license is None)):
+        raise DataError(f"the licence of {'; that of '.join(unknown)}. Find it out, and name it with --license.")
     if not stated:
         raise DataError("no problem set is known that this was made from, and so no licence. Name it with --license.")
     fitting = [license for license in stated if all(may_become(of, license) or of == license for of in stated)]
@@ -172,10 +182,11 @@ def license_of(sources: Sequence[Source], *, given: str | None = None) -> str:
 def _unknown(source: Source) -> str:
     if source.known is not None:
         return f"{source.title} is not clear: {source.known.note}"
+    name = f"{'the replies in ' if source.is_replies else ''}{source.typed or source.name}"
     shape = source.looks_like
     if shape is not None and shape.license is not None:
         return (
-            f"{source.name} is not known: it has the shape of {shape.title} ({shape.license}), but is not one of its "
+            f"{name} is not known: it has the shape of {shape.title} ({shape.license}), but is not one of its "
             "published files"
         )
-    return f"{source.name} is not known"
+    return f"{name} is not known" + (": it is not there any more" if source.is_lost else "")

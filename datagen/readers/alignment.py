@@ -11,6 +11,7 @@ from datagen.readers.row import Row
 from datagen.readers.rows import read_rows
 from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.errors import DataError
+from datagen_schemas.mixed import MixedGroup
 
 SHAPES = "prompt, responses, scores; or prompt, correct, incorrect (lists); or prompt, chosen, rejected"
 
@@ -34,8 +35,11 @@ def read_alignment_groups(path: Path, *, split: str | None = None) -> Iterator[A
 
 def _group(row: Row) -> AlignmentGroup:
     values = row.values
+    record: type[AlignmentGroup] = AlignmentGroup
     if "sources" in values and "problem_id" in values:
         fields: Mapping[str, object] = values
+        if "origin" in values:  # of a mixture
+            record = MixedGroup
     else:
         responses, scores = _responses(row)
         fields = {
@@ -47,7 +51,7 @@ def _group(row: Row) -> AlignmentGroup:
             "reference": _text(row, "reference") if values.get("reference") is not None else None,
         }
     try:
-        return AlignmentGroup.model_validate(fields)
+        return record.model_validate(fields)
     except ValidationError as error:
         first = error.errors()[0]
         at = ".".join(map(str, first["loc"])) or "row"

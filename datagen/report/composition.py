@@ -9,12 +9,17 @@ from datagen.report.charts import Bar, bar_table, number, percent
 from datagen.report.figure import Figure, Json, at
 
 # Record -> (column, what a bar counts)
+_GROUP = (("sources", "Responses by source"),)
+_PAIR = (("chosen_source", "Chosen, by source"), ("rejected_source", "Rejected, by source"))
+_ORIGIN = ("origin", "Rows by origin")
 COLUMNS = {
     "example": (("source", "Rows by source"), ("model", "Rows by model")),
-    "mixed-example": (("origin", "Rows by origin"), ("kind", "Rows by kind")),
+    "mixed-example": (_ORIGIN, ("kind", "Rows by kind")),
     "augmented": (("type", "Rows by type"),),
-    "alignment-group": (("sources", "Responses by source"),),
-    "preference": (("chosen_source", "Chosen, by source"), ("rejected_source", "Rejected, by source")),
+    "alignment-group": _GROUP,
+    "mixed-group": (_ORIGIN, *_GROUP),
+    "preference": _PAIR,
+    "mixed-preference": (_ORIGIN, *_PAIR),
 }
 MOST_BARS = 20
 

@@ -11,7 +11,7 @@ from datagen_schemas.augmented import Augmented, RejectedQuestion
 from datagen_schemas.candidate import Candidate
 from datagen_schemas.corruption import Corruption
 from datagen_schemas.example import Example
-from datagen_schemas.mixed import MixedExample
+from datagen_schemas.mixed import MixedExample, MixedGroup, MixedPreference
 from datagen_schemas.preference import Preference
 from datagen_schemas.problem import Problem
 from datagen_schemas.rating import JudgeVotes, MissingCandidate, RankedCandidate, RankedGroup
@@ -171,11 +171,13 @@ def _missing(of: MissingCandidate, row: int, origin: str | None) -> Card:
 
 def _group(of: AlignmentGroup, row: int, origin: str | None) -> Shown:
     scored = zip(of.responses, of.scores, of.sources, strict=True)
+    origin = of.origin if isinstance(of, MixedGroup) else origin
     cards = tuple(_scored(text, score, source, row, origin) for text, score, source in scored)
     return Shown(of.problem_id, Asked(of.prompt, of.reference), cards)
 
 
 def _preference(of: Preference, row: int, origin: str | None) -> Shown:
+    origin = of.origin if isinstance(of, MixedPreference) else origin
     chosen = _scored(of.chosen, of.chosen_score, of.chosen_source, row, origin)
     rejected = _scored(of.rejected, of.rejected_score, of.rejected_source, row, origin)
     cards = (replace(chosen, outcome="chosen"), replace(rejected, outcome="rejected"))
@@ -281,7 +283,9 @@ _SHOWN: dict[type[Record], Callable[[Any, int, str | None], Shown]] = {  # Any: 
     Example: _example,
     RankedGroup: _ranked,
     AlignmentGroup: _group,
+    MixedGroup: _group,
     Preference: _preference,
+    MixedPreference: _preference,
     Augmented: _augmented,
     RejectedQuestion: _rejected,
     MixedExample: _mixed,

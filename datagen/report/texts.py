@@ -76,7 +76,9 @@ def _of_problem(row: Value) -> Iterator[Text]:
 _NESTED: dict[str, Callable[[Value], Iterator[Text]]] = {
     "ranked-group": _of_ranked,
     "alignment-group": _of_group,
+    "mixed-group": _of_group,
     "preference": _of_pair,
+    "mixed-preference": _of_pair,
     "problem": _of_problem,
 }
 

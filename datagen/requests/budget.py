@@ -32,8 +32,6 @@ class Budget:
         self._under_way = 0
         self._reserved_tokens = 0
         self._reserved_usd = Decimal(0)
-        self._unaccounted_usd = Decimal(0)
-        self._unaccounted_tokens = 0
         self._released = asyncio.Event()
 
     @property
@@ -62,14 +60,11 @@ class Budget:
             await self._released.wait()
         return None
 
-    def release(self, reservation: Reservation, *, usage_is_known: bool) -> None:
-        """The call is over; where the server did not say what it used, it counts as the most it could."""
+    def release(self, reservation: Reservation) -> None:
+        """The call is over, and what it used, or may have used, is in the ledger."""
         self._under_way -= 1
         self._reserved_tokens -= reservation.tokens
         self._reserved_usd -= reservation.cost_usd
-        if not usage_is_known:
-            self._unaccounted_tokens += reservation.tokens
-            self._unaccounted_usd += reservation.cost_usd
         self._released.set()
 
     def _most(self, request: Request) -> Reservation:
@@ -83,10 +78,10 @@ class Budget:
         return Reservation(prompt + completion, price.cost_usd(prompt, completion) if price else Decimal(0))
 
     def _exceeded_by(self, asked: Reservation) -> str | None:
-        used_usd = self._ledger.known_cost_usd + self._unaccounted_usd
+        used_usd = self._ledger.known_cost_usd + self._ledger.uncounted_usd
         if self._max_cost is not None and used_usd + self._reserved_usd + asked.cost_usd > self._max_cost:
             return "max-cost reached"
-        used = self._ledger.prompt_tokens + self._ledger.completion_tokens + self._unaccounted_tokens
+        used = self._ledger.tokens + self._ledger.uncounted_tokens
         if self._max_tokens is not None and used + self._reserved_tokens + asked.tokens > self._max_tokens:
             return "max-tokens-total reached"
         return None

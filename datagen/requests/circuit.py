@@ -6,7 +6,8 @@ from datagen_schemas.errors import ServerError
 _UNREACHABLE_TRIES = 3  # of one call, while no call has ever succeeded
 _REFUSALS_AT_FIRST = 3  # in a row: a gateway may refuse one prompt with 403, but not each of the first
 _REFUSALS_LATER = 10
-_GIVEN_UP = 20  # calls in a row that were given up after all their tries
+_GIVEN_UP = 20  # calls in a row that the server brought no answer to, in all their tries
+_UNANSWERED = frozenset({"transport", "timeout", "server_error", "rate_limited", "bad_reply"})
 _LONGEST_WAIT_S = 900.0
 
 
@@ -44,11 +45,13 @@ class Circuit:
             raise _broken(endpoint, failure, "Start the server or correct --base-url")
 
     def gave_up(self, endpoint: str, failure: RequestFailed) -> None:
-        """A call failed for good.
+        """A call failed for good. One whose own prompt or reply was refused says nothing of the others.
 
         Raises:
             ServerError: so did all calls before it, for long enough.
         """
+        if not failure.concerns_server and failure.kind not in _UNANSWERED:
+            return
         self._given_up += 1
         if self._given_up >= _GIVEN_UP:
             remedy = "Nothing else has come for a while. Look at the server, then run the same command again"

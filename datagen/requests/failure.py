@@ -21,6 +21,7 @@ class RequestFailed(Exception):
         answered: Mapping[int, Reply] | None = None,
         prompt_tokens: int = 0,
         completion_tokens: int = 0,
+        may_be_charged: bool = False,
     ) -> None:
         """Say what happened.
 
@@ -34,6 +35,7 @@ class RequestFailed(Exception):
             answered: samples that did arrive; they are kept, and only the rest is asked again.
             prompt_tokens: paid for without a usable reply; what `answered` cost stands in its replies.
             completion_tokens: likewise.
+            may_be_charged: the server may have worked on it, and did not say how much.
         """
         super().__init__(f"{kind}: {message}")
         self.kind = kind
@@ -45,6 +47,7 @@ class RequestFailed(Exception):
         self.answered = dict(answered or {})
         self.prompt_tokens = prompt_tokens
         self.completion_tokens = completion_tokens
+        self.may_be_charged = may_be_charged
 
 
 class FailedRow(NamedTuple):

@@ -27,7 +27,7 @@ from datagen.requests.request import Backend, Reply, Request
 from datagen.requests.retry import RateLimitWindow, backoff_s
 from datagen.requests.store import ReplyStore
 from datagen.seeding import rng_for
-from datagen_schemas.errors import StoreError
+from datagen_schemas.errors import ServerError, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -152,9 +152,12 @@ class _Job:
             if self._to_keep:  # interrupted: these were paid for as well
                 with suppress(StoreError):
                     await self._put(self._to_keep)
-        for task in done:
-            task.result()
-        self._circuit.finished(self._endpoint)
+        try:
+            for task in done:
+                task.result()
+            self._circuit.finished(self._endpoint)
+        except ServerError as error:  # no manifest will say what it cost
+            raise ServerError(f"{error}{self._ledger.spent()}") from error
         self._report(last=True)
         return Fetched(
             self._asked,
@@ -227,8 +230,7 @@ class _Job:
                     return True
             await self._within_rates(call.request)
             await self._window.enter()
-            self._ledger.calls += 1
-            self._ledger.retries += tries + limited > 0
+            self._ledger.add_call(call.request.endpoint, call.request.model, is_retry=tries + limited > 0)
             failure: RequestFailed | None = None
             try:
                 replies = await self._backend.answer(call.request)
@@ -236,6 +238,10 @@ class _Job:
                 failure = error
                 self._account(call.request, tuple(error.answered.values()), error, reservation)
                 answered = error.answered
+            except asyncio.CancelledError:
+                if self._ledger.uncounted_calls:  # what ends the job loses replies, so this call's may be lost as well
+                    self._add_uncounted(call.request)
+                raise
             else:
                 self._account(call.request, replies, None, reservation)
                 answered = dict(zip(call.request.samples, replies, strict=True))
@@ -298,10 +304,15 @@ class _Job:
         if self._tpm and used:
             reserved = estimated_prompt_tokens(request) + most_completion_tokens(request)
             self._tpm.give_back(reserved - used)
+        # A refused call costs nothing; of one that was cut off nobody says what it cost.
+        if not used and (replies or (failure is not None and failure.may_be_charged)):
+            self._add_uncounted(request)
         if reservation is not None:
-            # A refused call costs nothing; one that timed out may have been charged.
-            may_be_charged = bool(replies) or (failure is not None and failure.kind in ("timeout", "bad_reply"))
-            self._budget.release(reservation, usage_is_known=used > 0 or not may_be_charged)
+            self._budget.release(reservation)
+
+    def _add_uncounted(self, request: Request) -> None:
+        prompt_tokens, completion_tokens = estimated_prompt_tokens(request), most_completion_tokens(request)
+        self._ledger.add_uncounted(request.endpoint, request.model, prompt_tokens, completion_tokens)
 
     async def _keep(self, call: Call, replies: dict[int, Reply]) -> None:
         """Hand replies over to be stored; the worker goes on asking meanwhile, unless the disk falls behind."""

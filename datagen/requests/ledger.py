@@ -4,10 +4,11 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from datagen.requests.request import Reply
@@ -76,18 +77,49 @@ def load_prices(path: Path | None = None) -> Prices:
     return Prices(str(table.get("as_of", "undated")), prices)
 
 
-class Ledger:
-    """Sums over the calls of one job."""
+@dataclass
+class Usage:
+    """What calls used."""
+
+    calls: int = 0  # tries sent to the backend
+    retries: int = 0  # of these, second and later tries
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    known_cost_usd: Decimal = Decimal(0)  # of the tokens that have a price
+    cost_is_known: bool = True
+
+    @property
+    def tokens(self) -> int:
+        """Of prompts and replies."""
+        return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What was spent; None where a price or a token count is unknown."""
+        return self.known_cost_usd if self.cost_is_known else None
+
+    def as_dict(self) -> dict[str, Any]:  # Any: JSON
+        """For manifests and `--json`; the cost is exact text, and null if unknown."""
+        return {
+            "calls": self.calls,
+            "retries": self.retries,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cost_usd": None if self.cost_usd is None else str(self.cost_usd),
+        }
+
+
+class Ledger(Usage):
+    """What the calls of one job used, in all and by model."""
 
     def __init__(self, prices: Prices) -> None:
         """Start at nothing spent."""
-        self.calls = 0  # tries sent to the backend
-        self.retries = 0  # of these, second and later tries
-        self.prompt_tokens = 0
-        self.completion_tokens = 0
-        self.cost_is_known = True
+        super().__init__()
         self._prices = prices
-        self.known_cost_usd = Decimal(0)  # of the tokens that have a price
+        # Calls that may have been charged though nobody said for how much, and the most that they can have used.
+        self.uncounted_calls = self.uncounted_tokens = 0
+        self.uncounted_usd = Decimal(0)
+        self._of: dict[tuple[str, str], Usage] = {}
         self._price_of: dict[tuple[str, str], Price | None] = {}
 
     def price(self, endpoint: str, model: str) -> Price | None:
@@ -96,12 +128,18 @@ class Ledger:
             self._price_of[endpoint, model] = self._prices.of(endpoint, model)
         return self._price_of[endpoint, model]
 
+    def add_call(self, endpoint: str, model: str, *, is_retry: bool) -> None:
+        """Count a try that is sent to the backend."""
+        for usage in self._accounts(endpoint, model):
+            usage.calls += 1
+            usage.retries += is_retry
+
     def add_replies(self, endpoint: str, model: str, replies: Iterable[Reply]) -> None:
         """Count what replies cost. A reply without token counts makes the cost unknown, not smaller."""
         prompt, completion = 0, 0
         for reply in replies:
             if (reply.prompt_tokens is None or reply.completion_tokens is None) and endpoint not in IN_PROCESS:
-                self.cost_is_known = False
+                self._cost_is_unknown(endpoint, model)
             prompt += reply.prompt_tokens or 0
             completion += reply.completion_tokens or 0
         self.add_tokens(endpoint, model, prompt, completion)
@@ -110,26 +148,49 @@ class Ledger:
         """Count tokens, and their cost."""
         if prompt_tokens == completion_tokens == 0:
             return
-        self.prompt_tokens += prompt_tokens
-        self.completion_tokens += completion_tokens
         price = self.price(endpoint, model)
         if price is None:
-            self.cost_is_known = False
-        else:
-            self.known_cost_usd += price.cost_usd(prompt_tokens, completion_tokens)
+            self._cost_is_unknown(endpoint, model)
+        cost = Decimal(0) if price is None else price.cost_usd(prompt_tokens, completion_tokens)
+        for usage in self._accounts(endpoint, model):
+            usage.prompt_tokens += prompt_tokens
+            usage.completion_tokens += completion_tokens
+            usage.known_cost_usd += cost
 
-    @property
-    def cost_usd(self) -> Decimal | None:
-        """What was spent; None where a price or a token count is unknown."""
-        return self.known_cost_usd if self.cost_is_known else None
+    def add_uncounted(self, endpoint: str, model: str, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count a call that brought no answer, or one without token counts, by the most that it can have used."""
+        if endpoint in IN_PROCESS:
+            return
+        price = self.price(endpoint, model)
+        self.uncounted_calls += 1
+        self.uncounted_tokens += prompt_tokens + completion_tokens
+        self.uncounted_usd += Decimal(0) if price is None else price.cost_usd(prompt_tokens, completion_tokens)
 
-    def as_dict(self) -> dict[str, int | str | None]:
-        """For manifests and `--json`; the cost is exact text, and null if unknown."""
+    def spent(self) -> str:
+        """What was used so far, as the end of an error's line; empty if nothing was."""
+        said = f" Tokens used: {self.tokens:,}." if self.tokens else ""
+        if self.uncounted_calls:
+            said += (
+                f" Calls that may be charged but brought no token counts: {self.uncounted_calls:,}, "
+                f"of {self.uncounted_tokens:,} tokens at most."
+            )
+        return said
+
+    def as_dict(self) -> dict[str, Any]:  # Any: JSON
+        """The sums, and what each model used, in the order of the names."""
         return {
-            "calls": self.calls,
-            "retries": self.retries,
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": self.completion_tokens,
-            "cost_usd": None if self.cost_usd is None else str(self.cost_usd),
+            **super().as_dict(),
             "prices_as_of": self._prices.as_of,
+            "uncounted": {"calls": self.uncounted_calls, "tokens_at_most": self.uncounted_tokens},
+            "by_model": [
+                {"model": model, "endpoint": endpoint, **usage.as_dict()}
+                for (model, endpoint), usage in sorted(self._of.items())
+            ],
         }
+
+    def _accounts(self, endpoint: str, model: str) -> tuple[Usage, Usage]:
+        return self, self._of.setdefault((model, endpoint), Usage())
+
+    def _cost_is_unknown(self, endpoint: str, model: str) -> None:
+        for usage in self._accounts(endpoint, model):
+            usage.cost_is_known = False

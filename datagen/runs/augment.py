@@ -94,7 +94,6 @@ def run_augment(
     finished = run.manifest()
     if finished is not None and not is_short(finished):
         return finished
-    run.clear(*FOLDERS, ".spill")
     ledger = Ledger(load_prices())
     with run.reading():
         problems, bad_problems = load_problems(job.dataset, report=report)
@@ -106,6 +105,7 @@ def run_augment(
             requests = partial(_solve_requests, job, asked, backward_prompt)
             known = [*derived, *_unused(made)]
             replies = collect_replies(job, derived, run, known=known, requests=requests, ledger=ledger, report=report)
+    run.clear(*FOLDERS)
     with DatasetWriter(run.data if questions_only else run.path / "questions", Problem, format=format) as written:
         written.write_records(derived, Problem)
     outcomes = [Outcome(question, 0, Counter(), 0) for question in made.questions]

@@ -1,6 +1,5 @@
 """The `corrupt` job: solutions in, negatives of known quality out."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -100,7 +99,7 @@ def run_corrupt(
             not_made += part.not_made
             report(Step("corrupt", counts["problems"], len(problems), f"{rows.rows:,} negatives"))
         if not counts["parents"]:
-            shutil.rmtree(run.path, ignore_errors=True)  # else other options would meet a run that holds nothing
+            run.discard()  # else other options would meet a run that holds nothing
             raise _nothing(job, chosen, n_candidates=counts["left_out"])
     run.clear(".spill")
 

@@ -20,6 +20,7 @@ from datagen.readers.locate import locate
 from datagen.readers.read import DatasetSpec
 from datagen.runs.contamination_scan import contamination_report, removed_rows, scan_rows
 from datagen.runs.held_out import load_test_sets
+from datagen.runs.out_place import refuse_inside
 from datagen.runs.question_lookup import questions_by_id
 from datagen.runs.replies import Drops
 from datagen.store.card import dataset_card
@@ -91,6 +92,7 @@ def run_decontaminate(
         DataError: an input cannot be read, or no row has a question.
     """
     started = time.monotonic()
+    refuse_inside(job.out, [job.data])
     files = locate(job.data, None, default_split=None).files
     frames = options.frames()
     config = {

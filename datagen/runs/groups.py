@@ -1,6 +1,5 @@
 """The `groups` job: candidates, ranked groups or both in; alignment groups or preference pairs out."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -126,7 +125,7 @@ def run_groups(
             dropped_responses += part.dropped_responses
             report(Step("build groups", counts["problems"], len(problems), f"{counts['groups']:,} groups"))
         if not counts["groups"]:
-            shutil.rmtree(run.path, ignore_errors=True)  # else other options would meet a run that holds nothing
+            run.discard()  # else other options would meet a run that holds nothing
             raise _nothing(dropped)
     run.clear(".spill")
 

@@ -20,6 +20,7 @@ from datagen.progress import Report, Step, silent
 from datagen.readers.dropped import bad_row_policy
 from datagen.readers.read import DatasetSpec
 from datagen.runs.mix_inputs import MixInput, mixed_record, open_input, read_input
+from datagen.runs.out_place import refuse_inside
 from datagen.runs.replies import Drops
 from datagen.store.arrow_dataset import DatasetWriter, Format
 from datagen.store.card import dataset_card
@@ -27,7 +28,7 @@ from datagen.store.line_file import LineFile
 from datagen.store.run_directory import RunDirectory, fingerprint
 from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.errors import DataError
-from datagen_schemas.mixed import MixedExample, NearDuplicate
+from datagen_schemas.mixed import MixedExample, MixedGroup, MixedPreference, NearDuplicate
 from datagen_schemas.preference import Preference
 from datagen_schemas.record import Record
 
@@ -68,8 +69,8 @@ class MixJob:
 def run_mix(job: MixJob, options: MixOptions, *, format: Format = "arrow", report: Report = silent) -> Json:
     """Write the mixture to `job.out`; returns the manifest. A finished run is kept.
 
-    OUT/data has the rows of MixedExample, or of the one record that all data sets hold if that is AlignmentGroup or
-    Preference. OUT/near-duplicates has the pairs of which one row was left out, side by side. The order of
+    OUT/data has rows of MixedExample; of MixedGroup or MixedPreference if all data sets hold groups, or pairs.
+    OUT/near-duplicates has the pairs of which one row was left out, side by side. The order of
     `job.inputs` decides nothing: not a byte of these depends on it.
 
     Raises:
@@ -78,6 +79,7 @@ def run_mix(job: MixJob, options: MixOptions, *, format: Format = "arrow", repor
     started = time.monotonic()
     inputs = sorted(job.inputs, key=lambda of: of.name)
     _check_names(options, {of.name for of in inputs})
+    refuse_inside(job.out, (Path(of.path) for of in inputs))
     variants = RowVariants(options.variants, origins=[of.name for of in inputs], seed=options.combine.seed)
     run = RunDirectory(job.out, _config(job, inputs, options, format, variants), overwrite=job.overwrite)
     finished = run.manifest()
@@ -308,7 +310,7 @@ def _reasons(read: _Read) -> str:
 
 
 def _card(job: MixJob, read: _Read, counts: Json) -> str:
-    what = {MixedExample: "training examples", AlignmentGroup: "alignment groups", Preference: "preference pairs"}
+    what = {MixedExample: "training examples", MixedGroup: "alignment groups", MixedPreference: "preference pairs"}
     return dataset_card(
         title=f"A mixture of {len(job.inputs)} data sets",
         command=job.command,

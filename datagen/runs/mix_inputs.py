@@ -25,13 +25,18 @@ from datagen.store.tables import record_of_columns
 from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.candidate import Candidate
 from datagen_schemas.errors import DataError
-from datagen_schemas.mixed import MixedExample
+from datagen_schemas.mixed import MixedExample, MixedGroup, MixedPreference
 from datagen_schemas.preference import Preference
 from datagen_schemas.problem import Problem
 from datagen_schemas.record import Record
 
-KEPT: tuple[type[Record], ...] = (AlignmentGroup, Preference)
-"""Records that a mixture of nothing else keeps."""
+KEPT: Mapping[type[Record], type[Record]] = {
+    AlignmentGroup: MixedGroup,
+    MixedGroup: MixedGroup,
+    Preference: MixedPreference,
+    MixedPreference: MixedPreference,
+}
+"""Records that a mixture of nothing else keeps, and what its rows are."""
 
 _ROW_OF_ID = re.compile(r"-(\d+)-[0-9a-f]{12}\Z")  # of a problem that a reader numbered
 
@@ -129,7 +134,7 @@ class ReadRow(NamedTuple):
 
 
 def read_input(opened: Opened, *, mixed: bool, problems: Sequence[DatasetSpec]) -> Iterator[ReadRow]:
-    """Every row: as a MixedExample, or, if not `mixed`, as the record that it is.
+    """Every row: as a MixedExample, or, if not `mixed`, as the group or pair that it is.
 
     Args:
         opened: the data set.
@@ -154,7 +159,7 @@ def read_input(opened: Opened, *, mixed: bool, problems: Sequence[DatasetSpec]) 
         except BadRow as bad:
             yield ReadRow(row.row_index, None, bad.reason, Dropped(row.where, bad.reason, bad.detail))
             continue
-        yield _converted(record, origin, row.row_index) if mixed else ReadRow(row.row_index, record)
+        yield _converted(record, origin, row.row_index) if mixed else _kept(record, origin, row.row_index)
 
 
 def _converted(record: Record, origin: Origin, row: int) -> ReadRow:
@@ -162,6 +167,12 @@ def _converted(record: Record, origin: Origin, row: int) -> ReadRow:
         return ReadRow(row, mixed_from(record, origin=origin, row=row))
     except Unusable as error:
         return ReadRow(row, None, str(error))
+
+
+def _kept(record: Record, origin: Origin, row: int) -> ReadRow:
+    """A group or pair as it is, with its origin; one of an earlier mixture comes from there now."""
+    values = {**record.model_dump(), "origin": origin.name, "origin_row": row}
+    return ReadRow(row, KEPT[type(record)].model_validate(values))
 
 
 def _validated(row: Row, record: type[Record]) -> Record:
@@ -218,15 +229,15 @@ def _answered(
 
 
 def mixed_record(opened: Sequence[Opened]) -> type[Record]:
-    """The record of a mixture: that of groups or pairs if all data sets hold these, else MixedExample.
+    """The record of a mixture: that for groups or pairs if all data sets hold these, else MixedExample.
 
     Raises:
         DataError: groups or pairs among other rows.
     """
-    kept = {of.record for of in opened} & set(KEPT)
-    if not kept:
+    kept = {None if of.record is None else KEPT.get(of.record) for of in opened}
+    if kept == {None}:
         return MixedExample
-    if len({of.record for of in opened}) == 1:
-        return next(record for record in KEPT if record in kept)
+    if len(kept) == 1 and (record := kept.pop()) is not None:
+        return record
     kinds = ", ".join(f"{of.of.name}: {of.record.__name__ if of.record else 'foreign'}" for of in opened)
     raise DataError(f"alignment groups and preference pairs are mixed with their like only ({kinds}).")

@@ -39,7 +39,7 @@ from datagen.publish.survey import Survey, survey
 from datagen.readers.read import DatasetSpec
 from datagen.readers.test_sets import test_set
 from datagen.runs.decontaminate import contamination_of
-from datagen.store.lineage import sources_of
+from datagen.store.lineage import replies_of, sources_of
 from datagen.store.validate import check
 from datagen_schemas.errors import DataError
 
@@ -202,7 +202,8 @@ def examine(job: PublishJob, *, report: Report = silent) -> Examined:
     if checks[-1].state == "refused":  # nothing below could be believed
         raise Refused(checks)
     inputs = sources_of(job.run)
-    sources = [source_of(of) for of in inputs]
+    problems, replies = [source_of(of) for of in inputs], [source_of(of) for of in replies_of(job.run)]
+    sources = list(dict.fromkeys((*problems, *replies)))
     licence, license = check_licence(sources, given=job.license)
     checks.append(licence)
     keys = keys_in_use()
@@ -223,7 +224,7 @@ def examine(job: PublishJob, *, report: Report = silent) -> Examined:
         compared=found,
         made_from=held.made_from,
         without_test_set=held.without,
-        language=job.language or (("en",) if sources and all(of.known is not None for of in sources) else ()),
+        language=job.language or (("en",) if problems and all(of.known is not None for of in problems) else ()),
         about=about,
         failed=failed,
     )
@@ -306,6 +307,7 @@ def _source(of: Source) -> Json:
     return {
         "name": of.name,
         "split": of.split,
+        "is_replies": of.is_replies,
         "title": of.title,
         "license": of.license,
         "stated": known.stated if known is not None else None,

@@ -84,7 +84,6 @@ def run_rank(
     finished = run.manifest()
     if finished is not None and not is_short(finished):
         return finished
-    run.clear(*FOLDERS, ".spill")
     ledger = Ledger(load_prices())
     with run.reading():
         loaded, bad_problems = load_problems(job.dataset, report=report)
@@ -93,33 +92,38 @@ def run_rank(
     provenance = provenance_of(job, stage="rank")
     tasks = in_tasks((p, list(islice(r, options.k))) for p, r in zip(problems, replies.groups, strict=True))
     n_groups = n_to_judge = 0
-    with DatasetWriter(run.path / "candidates", Candidate, format=format) as candidates:
+    drafts = run.path / ".spill" / "candidates"  # until every judge has answered: an earlier try's rows stay so long
+    shutil.rmtree(drafts, ignore_errors=True)
+    with DatasetWriter(drafts, Candidate, format=format) as candidates:
         part_of = partial(_candidate_part, provenance=provenance, prefill=options.prefill)
         for part in ordered_map(part_of, tasks, workers=job.workers):
             candidates.write(part.candidates)
             n_groups += part.problems
             n_to_judge += part.to_judge
             report(Step("verify", n_groups, len(problems), f"{candidates.rows:,} candidates"))
-    shutil.rmtree(run.path / ".spill", ignore_errors=True)
 
     probes = list(
         probe_groups(problems, n=options.probes, alphas=options.probe_alphas, seed=job.seed, provenance=provenance)
     )
     n_to_judge += _distinct(to_be_asked(probes, prefill=options.prefill))
-    ranked_from = partial(_groups, run.path / "candidates", {problem.id: problem for problem in problems})
+    by_id = {problem.id: problem for problem in problems}
     with ReplyStore(job.store_path) as store:
         fetched: dict[str, Fetched] = {} if replies.fetched is None else {"sample": replies.fetched}
-        fetched |= panel.ask(
-            lambda: to_be_asked(chain(ranked_from(), probes), prefill=options.prefill),
-            store,
-            ledger=ledger,
-            seed=job.seed,
-            total=n_to_judge,
-            report=report,
-        )
+        with run.reading():
+            fetched |= panel.ask(
+                lambda: to_be_asked(chain(_groups(drafts, by_id), probes), prefill=options.prefill),
+                store,
+                ledger=ledger,
+                seed=job.seed,
+                total=n_to_judge,
+                report=report,
+            )
+        run.clear(*FOLDERS)
+        drafts.rename(run.path / "candidates")
+        shutil.rmtree(run.path / ".spill", ignore_errors=True)
         readers = panel.readers(store)
         tally = Tally()
-        ranking = rank(ranked_from(), readers, options=options)
+        ranking = rank(_groups(run.path / "candidates", by_id), readers, options=options)
         for ranked in _written(run, ("data", "ratings"), ranking, format=format):
             tally.add(ranked)
             report(Step("rank", tally.groups, n_groups, f"{tally.ranked:,} candidates"))

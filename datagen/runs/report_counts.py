@@ -12,7 +12,7 @@ from datagen.progress import Report, Step
 from datagen.report.augmentation import augmentation_figures
 from datagen.report.candidates import candidate_figures
 from datagen.report.composition import composition_figures, contamination_figure, count_columns
-from datagen.report.costs import Cost, cost_of
+from datagen.report.costs import Cost, costs_of
 from datagen.report.distributions import Occurrences, length_figure
 from datagen.report.dropped import dropped_figures
 from datagen.report.evaluation import evaluation_figures
@@ -162,12 +162,11 @@ def _ranks(n: int) -> list[int]:
     return sorted({*range(1, min(n, 20) + 1), *(int(1.05**i) for i in range(400) if 20 < 1.05**i <= n), n})
 
 
-def costs_of(run: Run) -> Iterator[Cost]:
-    """Of the run; of an evaluation those of its parts, which are runs of their own."""
+def costs(run: Run) -> Iterator[Cost]:
+    """What the run's models cost; of an evaluation those of its parts, which are runs of their own."""
     if run.stage in EVALUATIONS:
         for part in run.parts:
             inner = orjson.loads((part.folder.parent / "manifest.json").read_bytes())
-            if (cost := cost_of(f"{run.name}/{part.origin}", inner)) is not None:
-                yield cost
-    elif (cost := cost_of(run.name, run.manifest)) is not None:
-        yield cost
+            yield from costs_of(f"{run.name}/{part.origin}", inner)
+    else:
+        yield from costs_of(run.name, run.manifest)

@@ -17,7 +17,7 @@ from datagen_schemas.errors import DataError
 Json = dict[str, Any]  # Any: JSON
 EVALUATIONS = ("eval", "eval-replies")
 # Each row is shown by itself, whatever its neighbours are; other rows stand together with those of the same problem.
-ALONE = {"preference": "pairs", "mixed-example": "rows"}
+ALONE = {"preference": "pairs", "mixed-preference": "pairs", "mixed-example": "rows"}
 
 
 class Part(NamedTuple):

@@ -10,7 +10,7 @@ from datagen.report.costs import cost_figure
 from datagen.report.distributions import token_figure
 from datagen.report.embed import Embedded, Entry, embed
 from datagen.report.page import GENERATOR, Across, RunSection, Sampled, page
-from datagen.runs.report_counts import Tokeniser, costs_of, run_section
+from datagen.runs.report_counts import Tokeniser, costs, run_section
 from datagen.runs.report_inputs import Run, names_of, open_run
 from datagen.runs.report_rows import Rows, chosen_rows, entries_of
 from datagen.seeding import rng_for
@@ -41,6 +41,7 @@ def write_report(paths: Sequence[Path], *, out: Path, options: ReportOptions, re
         StoreError: the file cannot be written, or it is something else's.
     """
     _refuse(out)
+    _try(out)
     unique = list(dict.fromkeys(path.resolve() for path in paths))
     runs = [open_run(path, name) for path, name in zip(unique, names_of(unique), strict=True)]
     tokeniser = None if options.tokenizer is None else Tokeniser(options.tokenizer)
@@ -51,8 +52,9 @@ def write_report(paths: Sequence[Path], *, out: Path, options: ReportOptions, re
         sections.append(section)
         occurrences += occurring
     named = None if options.tokenizer is None else Path(options.tokenizer).name or options.tokenizer
+    spent = [cost for run in runs for cost in costs(run)]
     across = Across(
-        cost_figure([cost for run in runs for cost in costs_of(run)]),
+        cost_figure(spent),
         token_figure(occurrences, tokenizer=named),
         is_told=all(run.manifest for run in runs),
     )
@@ -82,6 +84,7 @@ def write_report(paths: Sequence[Path], *, out: Path, options: ReportOptions, re
         "unit": unit,
         "figures": sum(len(section.figures) for section in sections)
         + sum(of is not None for of in (across.cost, across.tokens)),
+        "costs": [cost.as_json() for cost in spent],
         "problems": sum(of.problems for of in sampled),
         "problems_in_all": sum(of.problems_in_all for of in sampled),
         "texts": sum(of.texts for of in sampled),
@@ -121,10 +124,24 @@ def _refuse(out: Path) -> None:
         raise StoreError(f"{out} exists and is no report of datagen. Choose another --out.")
 
 
-def _write(out: Path, text: str) -> None:
-    partial = out.with_name(out.name + ".partial")
+def _try(out: Path) -> None:
+    """Whether it can be written, before minutes of work for nothing."""
+    partial = _partial(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        partial.unlink()
+    except OSError as error:
+        raise StoreError(f"{out}: {error.strerror}. Choose another --out.") from error
+
+
+def _partial(out: Path) -> Path:
+    return out.with_name(out.name + ".partial")
+
+
+def _write(out: Path, text: str) -> None:
+    partial = _partial(out)
+    try:
         partial.write_text(text, encoding="utf-8")
         partial.replace(out)
     except OSError as error:

@@ -96,9 +96,14 @@ def original_id(problem_id: str, meta: str) -> str:
 
 
 def _n_texts(batch: pa.RecordBatch, record: str) -> list[int]:
-    if record == "preference":
+    if record in ("preference", "mixed-preference"):
         return [2] * batch.num_rows
-    names = {"ranked-group": ("candidates", "missing"), "alignment-group": ("responses",)}.get(record, ())
+    responses = ("responses",)
+    names = {
+        "ranked-group": ("candidates", "missing"),
+        "alignment-group": responses,
+        "mixed-group": responses,
+    }.get(record, ())
     lengths = [[len(of or ()) for of in batch.column(name).to_pylist()] for name in names]
     return [sum(of) for of in zip(*lengths, strict=True)] if lengths else [1] * batch.num_rows
 

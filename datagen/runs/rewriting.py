@@ -17,7 +17,9 @@ from datagen.recipes.metamath import AugmentOptions, Rewrites, made, new
 from datagen.requests.fetch import Fetched
 from datagen.requests.ledger import Ledger
 from datagen.requests.request import Request
-from datagen.runs.replies import Job, fetch, replies_in_store
+from datagen.requests.store import ReplyStore
+from datagen.runs.replies import Job, fetch
+from datagen.sample import stored_replies
 from datagen.store.run_directory import fingerprint
 from datagen.synthetic.rewordings import rewordings
 from datagen_prompts.template import PromptTemplate, load_prompt
@@ -148,10 +150,14 @@ def written(
         for problem in problems:
             yield Rewrites(wordings=rewordings(problem)[: rewriting.n])
         return
-    for problem in problems:
-        requests = _requests(job, problem, options, rewriting)
-        found = dict(zip(requests, replies_in_store(job, requests.values()), strict=True))
-        yield Rewrites(found.get("rephrase", ()), found.get("statement", ()))
+    if job.generator is None or not needs_model(options, rewriting):
+        yield from (Rewrites() for _ in problems)
+        return
+    with ReplyStore(job.store_path) as store:
+        for problem in problems:
+            requests = _requests(job, problem, options, rewriting)
+            found = dict(zip(requests, stored_replies(requests.values(), store), strict=True))
+            yield Rewrites(found.get("rephrase", ()), found.get("statement", ()))
 
 
 def _requests(job: Job, problem: Problem, options: AugmentOptions, rewriting: Rewriting) -> dict[str, Request]:

@@ -34,10 +34,10 @@ def run_rft(job: Job, options: RftOptions, *, format: Format = "arrow", report: 
     finished = run.manifest()
     if finished is not None and not is_short(finished):
         return finished
-    run.clear("data", "candidates", ".spill")
     with run.reading():
         problems, bad_problems = load_problems(job.dataset, report=report)
         replies = collect_replies(job, problems, run, report=report)
+    run.clear("data", "candidates")
 
     statistics, dropped = Statistics(), Counter[str]()
     n_gold = 0

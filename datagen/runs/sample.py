@@ -35,10 +35,10 @@ def run_sample(job: Job, *, format: Format = "arrow", report: Report = silent) -
     finished = run.manifest()
     if finished is not None and not is_short(finished):
         return finished
-    run.clear("data", ".spill")
     with run.reading():
         problems, bad_problems = load_problems(job.dataset, report=report)
         replies = collect_replies(job, problems, run, report=report)
+    run.clear("data")
     statistics = Statistics()
     tasks = in_tasks(zip(problems, replies.groups, strict=True))
     function = partial(_sample_part, provenance=provenance_of(job, stage="sample"))

@@ -21,6 +21,7 @@ from datagen.readers.row import Row
 from datagen.readers.rows import read_rows
 from datagen.readers.shape import PROBLEM, shape_of
 from datagen.readers.splits import BASE_SPLIT
+from datagen.runs.out_place import refuse_inside
 from datagen.runs.replies import Drops
 from datagen.store.arrow_dataset import DatasetWriter, Format
 from datagen.store.card import dataset_card
@@ -72,6 +73,7 @@ def run_split(job: SplitJob, options: SplitOptions, *, format: Format = "arrow",
     """
     started = time.monotonic()
     _check_paper(options)
+    refuse_inside(job.out, [Path(job.data.name)])
     run = RunDirectory(job.out, _config(job, options, format), overwrite=job.overwrite)
     finished = run.manifest()
     if finished is not None:

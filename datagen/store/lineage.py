@@ -5,7 +5,7 @@ runs that were moved together are still found. An input that has changed since, 
 here fails for it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -203,13 +203,32 @@ def sources_of(folder: Path) -> list[Input]:
     Args:
         folder: of a run, or of a data set in it.
     """
+    roots = _roots(folder, seen=set())
+    # Other replies need problems beside them, so what is lost with these brings no problem set of its own.
+    return _each_once(of for of in roots if of.role not in FILES or (of.role == "ranked" and _is_lost(of)))
+
+
+def replies_of(folder: Path) -> list[Input]:
+    """The replies at the roots of a run that no run of ours wrote, through all earlier runs, each file once.
+
+    A file's `path` is where it is now. What is gone is there as it was typed; it may have been a run of ours.
+    """
+    return _each_once(of for of in _roots(folder, seen=set()) if of.role in FILES)
+
+
+def _is_lost(of: Input) -> bool:
+    return of.path is None or not of.path.exists()
+
+
+def _each_once(roots: Iterable[Input]) -> list[Input]:
     found: dict[tuple[str, str | None, str | None], Input] = {}
-    for source in _sources(folder, seen=set()):
-        found.setdefault((source.name, source.sha256, source.split), source)
+    for of in roots:
+        found.setdefault((of.name, of.sha256, of.split), of)
     return list(found.values())
 
 
-def _sources(folder: Path, *, seen: set[Path]) -> Iterator[Input]:
+def _roots(folder: Path, *, seen: set[Path]) -> Iterator[Input]:
+    """What ended up in a run's rows and was written by no run that is still on disk; what is gone, as it was typed."""
     run = run_of(folder)
     if run is None or run.resolve() in seen:
         return
@@ -222,14 +241,12 @@ def _sources(folder: Path, *, seen: set[Path]) -> Iterator[Input]:
             continue
         path = find_input(of, run=run).path
         earlier = None if path is None else run_of(path)
-        if path is not None and earlier is not None:
-            yield from _sources(earlier, seen=seen)
-        elif path is None:
-            # Replies need problems beside them, so what is lost with these brings no problem set of its own.
-            if of.role not in ("candidates", "negatives"):
-                yield of
-        elif of.role in ("dataset", "problems", "input"):
-            yield _recognised(of, path)
+        if path is None:
+            yield of
+        elif earlier is not None:
+            yield from _roots(earlier, seen=seen)
+        else:
+            yield of._replace(path=path) if of.role in FILES else _recognised(of, path)
 
 
 def _named(of: Input) -> Input:

@@ -10,11 +10,13 @@ import pyarrow as pa
 
 from datagen.store.arrow_dataset import read_batches
 from datagen.store.data_sets import DataSet, manifest_of
-from datagen.store.run_directory import fingerprint
+from datagen.store.run_directory import data_files, fingerprint
 from datagen_schemas.errors import DataError
 
 # Folders whose rows a count of another name gives: by the stage that writes them.
 _COUNTED: Mapping[str, Mapping[str, str]] = {"rft": {"candidates": "candidates"}}
+
+_CHANGED = "the data were changed after they were written (their hash is another one); build it again"
 
 
 class Finding(NamedTuple):
@@ -51,13 +53,19 @@ def check_run(run: Path, counted: Sequence[tuple[DataSet, int]]) -> Iterator[Fin
         if expected is not None and rows != expected:
             message = f"{rows:,} rows, but the manifest says {expected:,}; build it again"
             yield Finding(str(data_set.path), message)
-        if (found := _fingerprint_differs(data_set, manifest)) is not None:
-            yield Finding(str(data_set.path), found)
+    files = manifest.get("files")
+    if isinstance(files, dict):
+        yield from _other_files(run, files)
+    else:  # written before the manifest had them
+        yield from (
+            Finding(str(of.path), _CHANGED) for of, _ in counted if of.run is not None and _is_other_data(of.path)
+        )
     there = {data_set.path.name for data_set, _ in counted}
     named = [*_folders(counts), *(["data"] if counts.get("rows") and not _folders(counts) else [])]
-    for name in named:
-        if name not in there:
-            yield Finding(str(run / name), "no data here, but the manifest counts its rows; build it again")
+    listed = [str(name).partition("/")[0] for name in files] if isinstance(files, dict) else []
+    for name in dict.fromkeys((*named, *listed)):
+        if name not in there and not (name in listed and (run / name).is_dir()):
+            yield Finding(str(run / name), "no data here, but the manifest says that there are; build it again")
 
 
 def _folders(counts: Mapping[str, Any]) -> dict[str, Any]:  # Any: JSON
@@ -77,25 +85,34 @@ def _expected(name: str, counts: Mapping[str, Any], manifest: Mapping[str, Any])
     return found if isinstance(found, int) else None
 
 
-def _fingerprint_differs(data_set: DataSet, manifest: Mapping[str, Any]) -> str | None:  # Any: JSON
-    """What is wrong if the data are not those that were written."""
-    fingerprints = manifest.get("fingerprints")
-    if isinstance(fingerprints, dict) and isinstance(said := fingerprints.get(data_set.path.name), str):
-        return None if fingerprint(data_set.path)["sha256"] == said else "not the data that the manifest says"
-    state = data_set.path / "state.json"
-    if data_set.run is None or not state.is_file():
-        return None
+def _other_files(run: Path, said: Mapping[str, Any]) -> Iterator[Finding]:  # Any: JSON
+    """Data files that are not those that the run wrote."""
+    there = {file.relative_to(run).as_posix(): file for file in data_files(run)}
+    for name in sorted(said.keys() - there.keys()):
+        if (run / name).parent.is_dir():
+            yield Finding(str(run / name), "this file of the run is gone; build it again")
+    for name, file in there.items():
+        if (of := said.get(name)) is None:
+            yield Finding(str(file), "no file that the run wrote; take it away")
+            continue
+        is_same = isinstance(of, dict) and file.stat().st_size == of.get("bytes")
+        if not is_same or fingerprint(file)["sha256"] != of["sha256"]:
+            yield Finding(str(file), _CHANGED)
+
+
+def _is_other_data(folder: Path) -> bool:
+    """Whether data are not those whose hash stands beside them."""
+    state = folder / "state.json"
+    if not state.is_file():
+        return False
     digest = hashlib.sha256()
     try:
-        for batch in read_batches(data_set.path):
+        for batch in read_batches(folder):
             if batch.num_rows:
                 digest.update(batch.serialize())
     except (pa.ArrowInvalid, OSError):
-        return None  # torn: said where its rows are read
-    said = orjson.loads(state.read_bytes()).get("_fingerprint")
-    # Only what we wrote has the hash of its data for a fingerprint; `save_to_disk` draws one.
-    changed = "the data were changed after they were written (fingerprint in state.json); build it again"
-    return None if said == digest.hexdigest()[:16] else changed
+        return False  # torn: said where its rows are read
+    return bool(orjson.loads(state.read_bytes()).get("_fingerprint") != digest.hexdigest()[:16])
 
 
 def _is_json(file: Path, value: object) -> bool:

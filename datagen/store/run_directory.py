@@ -4,11 +4,17 @@ OUT/data/          the dataset
 OUT/manifest.json  what made it; written last, so a directory without one is not finished
 OUT/README.md      the dataset card
 OUT/run.json       the configuration, written first: tells a continued run from another one
+
+One process at a time writes there (OUT/.lock). A run that is replaced waits in OUT/.replaced for the end of the new
+one, and comes back if the new one's inputs are bad.
 """
 
 import hashlib
+import logging
+import os
 import platform
 import shutil
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,7 +24,12 @@ from typing import Any
 
 import orjson
 
+from datagen.store.run_config import is_same, read_object, stored_config
+from datagen.store.run_lock import LOCK, lock, unlock
+from datagen.store.set_aside import MANIFEST, MARKER, forget, has_begun, is_aside, put_back, remove_run, set_aside
 from datagen_schemas.errors import DataError, StoreError
+
+log = logging.getLogger(__name__)
 
 Json = Mapping[str, Any]  # Any: whatever JSON holds
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
@@ -38,6 +49,14 @@ def fingerprint(path: Path) -> dict[str, Any]:  # Any: JSON
                 digest.update(block)
                 size += len(block)
     return {"path": str(path), "bytes": size, "sha256": digest.hexdigest()}
+
+
+def data_files(run: Path) -> Iterator[Path]:
+    """The files of a run's data sets, in order; not those of runs in it, nor a cache that `datasets` left beside."""
+    for folder in sorted(run.iterdir()):
+        if folder.name.startswith(".") or folder.name.endswith(".partial") or not folder.is_dir():
+            continue
+        yield from (file for file in sorted(folder.glob("data*")) if file.is_file())
 
 
 def versions(packages: Iterable[str] = _VERSIONED) -> dict[str, str]:
@@ -63,25 +82,37 @@ class RunDirectory:
             overwrite: replace what a run of datagen wrote there, finished or not.
 
         Raises:
-            StoreError: the directory belongs to something else, or cannot be written.
+            StoreError: the directory belongs to something else, another process is writing there, or it cannot be
+                written.
         """
         self.path = path
         self.config = orjson.loads(orjson.dumps(config, option=orjson.OPT_SORT_KEYS))
-        marker = path / "run.json"
+        marker = path / MARKER
         try:
-            if marker.exists():
-                if overwrite:
-                    shutil.rmtree(path)
-                elif orjson.loads(marker.read_bytes()) != self.config:
-                    raise StoreError(
-                        f"{path} holds a run with other options or inputs. Choose another --out, or replace it "
-                        "with --overwrite."
-                    )
-            elif path.exists() and any(path.iterdir()):
+            if path.exists() and not marker.exists() and not is_aside(path) and _others(path):
                 raise StoreError(f"{path} is not empty and no run of datagen. Choose another --out.")
-            self._is_new = not marker.exists()
             path.mkdir(parents=True, exist_ok=True)
-            _write(marker, self.config)
+            file = lock(path)
+            self._unlock = None if file is None else weakref.finalize(self, unlock, path, file)
+            if (path / MANIFEST).exists() and (has_begun(path) or not is_aside(path)):
+                forget(path)  # a kill came right after the manifest
+            if is_aside(path) and (
+                overwrite or not has_begun(path) or not is_same(stored_config(marker), self.config)
+            ):
+                put_back(path)  # the run that was to replace it was killed
+            stored = stored_config(marker) if marker.exists() else None
+            if stored is not None and overwrite:
+                set_aside(path)
+                stored = None
+            elif stored is not None and not is_same(stored, self.config):
+                raise StoreError(
+                    f"{path} holds a run with other options or inputs. Choose another --out, or replace it "
+                    "with --overwrite."
+                )
+            self._is_new = stored is None
+            self._began_as = stored or self.config
+            if self._is_new:
+                _write(marker, self.config)
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}. Choose another --out.") from error
 
@@ -91,25 +122,48 @@ class RunDirectory:
         return self.path / "data"
 
     def manifest(self) -> dict[str, Any] | None:  # Any: JSON
-        """The manifest of a finished run; None as long as it is not finished."""
-        file = self.path / "manifest.json"
-        return orjson.loads(file.read_bytes()) if file.exists() else None
+        """The manifest of a finished run; None as long as it is not finished, or if some of its data are gone.
+
+        Raises:
+            StoreError: the file is damaged.
+        """
+        file = self.path / MANIFEST
+        if not file.exists():
+            return None
+        remedy = "Delete that file and run the same command again; replies that came are kept."
+        found = read_object(file, remedy=remedy)
+        if (lost := _lost(self.path, found)) is not None:
+            log.warning("%s is gone: building this run again.", self.path / lost)
+            return None
+        return found
 
     @contextmanager
     def reading(self) -> Iterator[None]:
         """While the inputs are read: if they turn out to be bad, a directory made for this run goes again.
 
-        Else the corrected command would find a run with other inputs there.
+        Else the corrected command would find a run with other inputs there. The run that this one replaces comes
+        back whatever went wrong.
         """
         try:
             yield
-        except DataError:
-            if self._is_new:
-                shutil.rmtree(self.path, ignore_errors=True)
+        except BaseException as error:
+            shutil.rmtree(self.path / ".spill", ignore_errors=True)
+            if is_aside(self.path) or (self._is_new and isinstance(error, DataError)):
+                self.discard()
+            self._release()
             raise
 
+    def discard(self) -> None:
+        """Undo the run: put back what it was to replace, else remove what it wrote."""
+        if is_aside(self.path):
+            put_back(self.path)
+        else:
+            self._release()  # first: its file is the last one in the directory
+            remove_run(self.path)
+
     def clear(self, *names: str) -> None:
-        """Remove what an interrupted try left of the given sub-folders."""
+        """Remove what an earlier try wrote into the given sub-folders, once there is something to replace it with."""
+        (self.path / MANIFEST).unlink(missing_ok=True)  # first: it must not count rows that are gone
         for name in names:
             shutil.rmtree(self.path / name, ignore_errors=True)
 
@@ -121,13 +175,59 @@ class RunDirectory:
             "versions": versions(),
             "config": self.config,
             **facts,
+            "files": {file.relative_to(self.path).as_posix(): _size_and_hash(file) for file in data_files(self.path)},
         }
         (self.path / "README.md").write_text(card, encoding="utf-8")
-        _write(self.path / "manifest.json", manifest)
+        if self._began_as != self.config:  # with the same inputs at another place
+            _write(self.path / MARKER, self.config)
+        for written in data_files(self.path):
+            _to_disk(written)
+            _to_disk(written.parent)
+        _write(self.path / MANIFEST, manifest)
+        forget(self.path)
+        self._release()
         return manifest
+
+    def _release(self) -> None:
+        if self._unlock is not None:
+            self._unlock()
+
+
+def _size_and_hash(file: Path) -> Json:
+    found = fingerprint(file)
+    return {"bytes": found["bytes"], "sha256": found["sha256"]}
 
 
 def _write(path: Path, content: Json) -> None:
+    """A file that is there whole or not at all, also after a power cut."""
     partial = path.with_name(path.name + ".partial")
     partial.write_bytes(orjson.dumps(content, option=_PRETTY) + b"\n")
+    _to_disk(partial)
     partial.replace(path)
+    _to_disk(path.parent)
+
+
+def _to_disk(path: Path) -> None:
+    try:
+        file = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError as error:  # not every file system can flush a folder
+        log.debug("%s: not flushed to disk (%s)", path, error)
+
+
+def _others(folder: Path) -> bool:
+    """Whether there is more than what a try leaves that was cut off at its very beginning."""
+    return any(entry.name not in (LOCK, f"{MARKER}.partial") for entry in folder.iterdir())
+
+
+def _lost(path: Path, manifest: Json) -> str | None:
+    """A data file that a manifest names and that is not there, or a folder where it names no files."""
+    if isinstance(files := manifest.get("files"), dict):
+        return next((name for name in files if not (path / name).is_file()), None)
+    counts = manifest.get("counts") or {}
+    is_elsewhere = manifest.get("config", {}).get("stage") == "eval-replies"
+    folders = counts.get("folders") or (["data"] if counts.get("rows") and not is_elsewhere else [])
+    return next((name for name in folders if not any((path / name).glob("data*"))), None)

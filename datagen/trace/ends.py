@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from datagen.trace.link import Facts, Link, run_facts
+from datagen.trace.problem import FoundProblem
 from datagen.trace.replies import StoredReply, price_usd
 from datagen.trace.search import Search
 from datagen.trace.templates import find_template
@@ -88,6 +89,11 @@ def problem_facts(values: Values) -> Facts:
     """What there is to say of a problem."""
     names = ("id", "question", "answer", "choices", "rationale", "source", "split")
     return {name: values[name] for name in names if values.get(name) is not None}
+
+
+def problem_link(found: FoundProblem) -> Link:
+    """A problem as a reader or a data set of problems has it."""
+    return Link("problem", problem_facts(found.values), found.place, found.row, "by its id", None, found.values)
 
 
 def meta_of(values: Values) -> dict[str, Any]:  # Any: JSON

@@ -1,7 +1,8 @@
 """From a row to what it was made from, record by record, until the reply and the problem.
 
 Where a record names its origin (a candidate's sample, a reply's key, a mixture's row), that is followed. Where it does
-not (X What is gone is noted, and the rest is followed.
+not (a response of a group, a row that a split kept), it is looked for by its content. What is gone is noted, and the
+rest is followed.
 """
 
 import hashlib
@@ -20,6 +21,7 @@ from datagen.trace.ends import (
     note_lost,
     probe_link,
     problem_facts,
+    problem_link,
     reply_link,
     rewrite_link,
 )
@@ -30,6 +32,7 @@ from datagen.trace.tables import Numbered, Values, files_of, is_about, n_rows, r
 from datagen_schemas.errors import DataError, DatagenError
 
 GOLD = "gold"
+MIXED = ("mixed-example", "mixed-group", "mixed-preference")
 PROBES = ("probes", "probe-ratings")  # folders of a ranking
 
 
@@ -89,8 +92,10 @@ class _Follow:
     def _parts(self, kind: str, run: Path | None, values: Values) -> _Parts:
         facts = {name: value for name, value in values.items() if isinstance(value, str | int | float)}
         stage = None if run is None else (config_of(run) or {}).get("stage")
-        if kind == "mixed-example" and stage == "mix":
-            return _Parts(facts, [self._origin(run, values)])
+        if kind in MIXED and stage == "mix":
+            origin = self._origin(run, values)
+            if origin is not None or kind == "mixed-example":
+                return _Parts(facts, [origin])
         if run is not None and any(of.role == "input" for of, _ in self.search.inputs_of_run(run)):
             if (hit := self.search.equal_row(run, values)) is not None:
                 return _Parts(facts, [self._link(hit)])
@@ -108,6 +113,8 @@ class _Follow:
             "rejected-question": self._rejected_question,
             "problem": self._problem,
             "mixed-example": lambda run, values: _Parts(facts, [self._origin(run, values)]),
+            "mixed-group": self._alignment_group,
+            "mixed-preference": self._preference,
         }
         if kind in by_record:
             return by_record[kind](run, values)
@@ -367,11 +374,11 @@ class _Follow:
             )
         self._find_problem(run, values["problem_id"])
         named = [] if run is None else [of for of, _ in self.search.inputs_of_run(run) if of.name == values["origin"]]
-        if any(of.path is None for of in named):
+        if any(of.path is None for of in named) and "kind" in values:
             return gold_link(self.problem, values["completion"]) if values["kind"] == GOLD else None
         if not any(of.name == values["origin"] for of, _ in self.search.inputs(run, ("input",))):
             self.search.note(f"input {values['origin']}: not there, so row {values['origin_row']} cannot be looked at")
-        return reply_link(self.search, values["provenance"], None)
+        return reply_link(self.search, values["provenance"], None) if "provenance" in values else None
 
     def _find_problem(self, run: Path | None, problem_id: str, *, given: Values | None = None) -> Link | None:
         """The problem, followed to where it was made; the last one that is met is the one at the root."""
@@ -383,9 +390,7 @@ class _Follow:
         elif found.is_row and found.row is not None:
             link = self.row(Path(found.place), Numbered(found.row, found.values), found="by its id")
         else:
-            link = Link(
-                "problem", problem_facts(found.values), found.place, found.row, "by its id", None, found.values
-            )
+            link = problem_link(found)
         if self.problem is None or meta_of(self.problem.values or {}).get("original_id") == problem_id:
             self.problem = link
         return link

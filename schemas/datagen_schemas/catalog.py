@@ -4,7 +4,7 @@ from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.augmented import AugmentationCount, Augmented, RejectedQuestion
 from datagen_schemas.candidate import Candidate
 from datagen_schemas.example import Example
-from datagen_schemas.mixed import MixedExample, NearDuplicate
+from datagen_schemas.mixed import MixedExample, MixedGroup, MixedPreference, NearDuplicate
 from datagen_schemas.preference import Preference
 from datagen_schemas.problem import Problem
 from datagen_schemas.provenance import Provenance
@@ -21,6 +21,8 @@ RECORDS: dict[str, type[Record]] = {
     "example": Example,
     "augmented": Augmented,
     "mixed-example": MixedExample,
+    "mixed-group": MixedGroup,
+    "mixed-preference": MixedPreference,
     "near-duplicate": NearDuplicate,
     "rejected-question": RejectedQuestion,
     "augmentation-count": AugmentationCount,

@@ -1,13 +1,18 @@
-"""A mixture: training examples that say which data set they come from, and what was left out as nearly another row."""
+"""A mixture: rows that say which data set they come from, and what was left out as nearly another row."""
 
 from typing import Literal
 
 from pydantic import Field
 
+from datagen_schemas.alignment import AlignmentGroup
+from datagen_schemas.preference import Preference
 from datagen_schemas.provenance import Provenance
 from datagen_schemas.record import Record
 
 MixedKind = Literal["gold", "sampled", "AnsAug", "Rephrased", "SV", "FOBAR", "foreign"]
+
+_ORIGIN = "Name of the input data set: its run's folder, or NAME of NAME=PATH."
+_ORIGIN_ROW = "Row in the input's data, from 0."
 
 
 class MixedExample(Record):
@@ -19,9 +24,23 @@ class MixedExample(Record):
     question: str | None = Field(description="The question alone, as it was read; None where it is not known.")
     answer: str | None = Field(description="Reference answer; None where it is not known.")
     kind: MixedKind
-    origin: str = Field(description="Name of the input data set: its run's folder, or NAME of NAME=PATH.")
-    origin_row: int = Field(description="Row in the input's data, from 0.")
+    origin: str = Field(description=_ORIGIN)
+    origin_row: int = Field(description=_ORIGIN_ROW)
     provenance: Provenance
+
+
+class MixedGroup(AlignmentGroup):
+    """An alignment group in a mixture of such groups."""
+
+    origin: str = Field(description=_ORIGIN)
+    origin_row: int = Field(description=_ORIGIN_ROW)
+
+
+class MixedPreference(Preference):
+    """A preference pair in a mixture of such pairs."""
+
+    origin: str = Field(description=_ORIGIN)
+    origin_row: int = Field(description=_ORIGIN_ROW)
 
 
 class NearDuplicate(Record):

@@ -7,7 +7,8 @@ prompt, or given for all prompts with --fault KIND --fault-rate R, which strikes
 
     429 (no Retry-After)  429-after (Retry-After: 1)  429-date  429-day  500  503-html  401  403  404  400  quota
     redirect  hang  cut  reset  not-json  html  no-choices  empty-choices  null  one-null  blank  length  filtered
-    odd-text  error-200  drip (a byte now and then, without end)  slow (the whole body, a bit at a time)
+    thinking (null, out of tokens)  502  504  odd-text  error-200  drip (a byte now and then, without end)
+    slow (the whole body, a bit at a time)
     leak (401 that repeats the key)  shuffled (choices in another order)
 
 GET /stats counts what it was asked for since GET /reset. Replies are a function of prompt, seed and
@@ -152,7 +153,7 @@ async def misbehave(kind: str, request: web.Request) -> web.StreamResponse | Non
         case "quota":
             body = {"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}
             return web.json_response(body, status=429)
-        case "500" | "400" | "401" | "403" | "404":
+        case "500" | "502" | "504" | "400" | "401" | "403" | "404":
             return error(int(kind), f"made to fail with {kind}")
         case "leak":
             return error(401, f"Incorrect API key provided: {request.headers.get('Authorization')}")
@@ -185,10 +186,10 @@ def completion(prompt: str, asked: dict[str, Any], *, n: int, is_chat: bool, kin
         # The place among the choices is in the text, so that a test sees where a choice went.
         content: object = f"choice {i} of {n}: {digest}"
         reason = "stop"
-        if kind in ("null", "blank", "filtered", "odd-text"):
-            content = {"null": None, "blank": "", "filtered": None, "odd-text": [1]}[kind]
+        if kind in ("null", "thinking", "blank", "filtered", "odd-text"):
+            content = {"null": None, "thinking": None, "blank": "", "filtered": None, "odd-text": [1]}[kind]
             reason = "content_filter" if kind == "filtered" else "stop"
-        if kind == "length":
+        if kind in ("length", "thinking"):
             reason = "length"
         said = {"message": {"role": "assistant", "content": content}} if is_chat else {"text": content}
         choices.append({"index": i, "finish_reason": reason, **said})

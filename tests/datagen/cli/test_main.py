@@ -5,9 +5,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from datagen.cli.main import COMMANDS, main
 from datagen.cli.schema import NAMES
@@ -86,3 +88,21 @@ def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
 def test_completion_knows_the_options() -> None:
     words = {"COMP_WORDS": "datagen rft --ded", "COMP_CWORD": "2", "_DATAGEN_COMPLETE": "bash_complete"}
     assert "--dedup" in run(**words).stdout
+
+
+def test_an_option_that_is_needed_is_missed() -> None:
+    for command, named, missing in (("examples", "--dataset", "--out"), ("corrupt", "--out", "--dataset")):
+        done = run(command, named, "x")
+        assert (done.returncode, f"Missing option '{missing}'" in done.stderr) == (2, True)
+
+
+def test_a_file_without_rights_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command("locked")
+    def locked() -> None:
+        raise PermissionError(13, "Permission denied", "runs/locked")
+
+    monkeypatch.setitem(sys.modules, "locked", SimpleNamespace(command=locked))
+    monkeypatch.setitem(COMMANDS, "locked", "locked")
+    done = CliRunner().invoke(main, ["locked"])
+    assert done.exit_code == 1
+    assert done.stderr == "datagen: runs/locked: Permission denied. Change its rights, or name another place.\n"

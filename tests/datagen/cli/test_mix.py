@@ -13,9 +13,7 @@ from click.testing import CliRunner, Result
 from datagen.cli.main import main
 from datagen.mix.training import is_mixture, mixture_examples
 from datagen.store.arrow_dataset import read_records
-from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.mixed import MixedExample, NearDuplicate
-from datagen_schemas.preference import Preference
 
 HENS = "A hen lays 2 eggs a day. How many eggs do 3 hens lay in 4 days?"
 PENS = "Mia has 5 pens and buys 7. How many has she?"
@@ -221,26 +219,6 @@ def test_a_mixture_can_be_mixed_again_and_trained_on(tmp_path: Path, rft: Path, 
         (of.prompt, of.completion, of.problem_id) for of in rows
     ]
     assert {of.source for of in read} == {"gold", "sampled"}
-
-
-@pytest.mark.parametrize(("rows", "record"), [("group", AlignmentGroup), ("preference", Preference)])
-def test_groups_and_pairs_keep_their_record_and_mix_with_their_like_only(
-    tmp_path: Path, rft: Path, problems: Path, rows: str, record: type[AlignmentGroup | Preference]
-) -> None:
-    where = ["--dataset", str(problems), "--candidates", str(rft / "candidates"), "--as", rows]
-    for name in ("g1", "g2"):
-        to = ["--out", str(tmp_path / name), "--workers", "1", "--quiet"]
-        assert CliRunner().invoke(main, ["groups", *where, *to]).exit_code == 0
-    groups = tmp_path / "g1", tmp_path / "g2"
-    result = run(*groups, "--out", tmp_path / "out", "--json")
-    assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
-    assert (found["record"], found["dropped"]) == (record.__name__, {"duplicate": found["rows"]})
-    assert list(read_records(tmp_path / "out" / "data", record)) == list(read_records(groups[0] / "data", record))
-    for arguments in ((*groups, rft), (*groups, "--answer-line", "phrase")):
-        other = run(*arguments, "--out", tmp_path / "other")
-        assert other.exit_code == 1
-        assert not (tmp_path / "other").exists()
 
 
 def test_bad_rows_are_named_or_counted(tmp_path: Path) -> None:

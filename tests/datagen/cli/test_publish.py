@@ -10,7 +10,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -44,6 +44,14 @@ def environment(server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[s
 
 
 Datagen = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+class Asked(NamedTuple):
+    """A process that asked before it did anything: what stood up to the question, and after it."""
+
+    code: int
+    shown: str
+    then: str
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +130,7 @@ def test_a_killed_upload_goes_on_where_it_was(datagen: Datagen, server: str, env
     control(server, "faults", [{"path": "/lfs/", "method": "PUT", "after": 1, "slow": 60}])  # the second file
     command = [sys.executable, "-m", "datagen", "publish", "made", "--repo", "me/killed", "--yes", "--quiet"]
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
-        _wait_for(server, "/lfs/", n=3)  # two files, and the word that the first one is there
+        _wait_for(server, "/lfs/", n=4)  # what is wanted, two files, and the word that the first one is there
         process.kill()
     assert list((Path(environment["DATAGEN_HOME"]) / "publish").iterdir())
     control(server, "faults", [])
@@ -160,29 +168,92 @@ def test_ctrl_c_says_how_to_go_on(datagen: Datagen, server: str, environment: di
     assert not list((Path(environment["DATAGEN_HOME"]) / "publish").iterdir())
 
 
-def test_it_asks_a_person_and_nobody_else(datagen: Datagen, server: str, environment: dict[str, str]) -> None:
-    control(server, "reset")
+def ask(datagen: Datagen, environment: dict[str, str], *options: str, say: bytes | signal.Signals) -> Asked:
+    """Publish with a terminal to read from, and answer the question with keys or a signal."""
     folder: Path = datagen.folder  # type: ignore[attr-defined]  # set by the fixture
+    person, terminal = pty.openpty()
+    command = [sys.executable, "-m", "datagen", "publish", "made", "--repo", "me/asked", "--quiet", *options]
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout is not None
+        shown = b""
+        while not shown.endswith(b"Publish to me/asked? [y/N]: ") and (
+            more := os.read(process.stdout.fileno(), 1 << 16)
+        ):
+            shown += more
+        for _ in range(5):
+            if isinstance(say, bytes):
+                os.write(person, say)
+            else:
+                time.sleep(0.5)  # lost, if it comes after the question is written and before the answer is waited for
+                process.send_signal(say)
+            try:
+                rest, _ = process.communicate(timeout=20)
+                break
+            except subprocess.TimeoutExpired:
+                continue
+        else:
+            process.kill()
+            raise AssertionError(shown)
+    os.close(person)
+    os.close(terminal)
+    return Asked(process.returncode, shown.decode(), rest.decode())
+
+
+def changed(server: str) -> list[str]:
+    return [call["path"] for call in control(server, "log") if call["method"] not in ("GET", "HEAD")]
+
+
+def test_nobody_who_could_be_asked_is_one_line(datagen: Datagen, server: str) -> None:
+    control(server, "reset")
     nobody = datagen("publish", "made", "--repo", "me/asked")
     assert nobody.returncode == 1
     assert nobody.stderr == (
         "datagen: nobody is there to be asked whether to publish. Add --yes, or look first with --dry-run --out.\n"
     )
     assert control(server, "log") == []
-    person, terminal = pty.openpty()
-    command = [sys.executable, "-m", "datagen", "publish", "made", "--repo", "me/asked", "--quiet"]
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=terminal, stdout=subprocess.PIPE, text=True
-    ) as process:
-        os.write(person, b"n\n")
-        said, _ = process.communicate(timeout=30)
-    os.close(person)
-    os.close(terminal)
-    assert process.returncode == 0
-    assert "/datasets/me/asked as me: public, a new repository; revision main; licence apache-2.0" in said
-    assert "data/train-00000-of-00001.parquet" in said
-    assert said.rstrip().endswith("not published")
-    assert not [call for call in control(server, "log") if call["method"] != "GET"]
+
+
+@pytest.mark.parametrize("keys", [b"\n", b"what?\nn\n"])
+def test_who_says_no_or_nothing_sends_nothing(
+    keys: bytes, datagen: Datagen, server: str, environment: dict[str, str]
+) -> None:
+    control(server, "reset")
+    asked = ask(datagen, environment, say=keys)
+    assert asked.code == 0
+    assert "/datasets/me/asked as me: public, a new repository; revision main; licence apache-2.0" in asked.shown
+    assert "data/train-00000-of-00001.parquet" in asked.shown
+    assert asked.then.rstrip().endswith("not published")
+    assert changed(server) == []
+
+
+def test_who_says_yes_publishes_and_is_not_asked_for_what_is_there(
+    datagen: Datagen, server: str, environment: dict[str, str]
+) -> None:
+    control(server, "reset")
+    asked = ask(datagen, environment, say=b"y\n")
+    assert asked.code == 0, asked
+    assert "3 files sent" in asked.then or "4 files sent" in asked.then, asked
+    assert any("/commit/main" in path for path in changed(server))
+    before = changed(server)
+    again = ask(datagen, environment, say=b"n\n")
+    assert (again.code, changed(server)) == (0, before)
+    assert "all of it was there already" in again.shown
+    assert "Publish to" not in again.shown
+
+
+@pytest.mark.parametrize("say", [signal.SIGINT, b"\x04"])
+def test_leaving_the_question_is_an_interruption_that_sends_nothing(
+    say: bytes | signal.Signals, datagen: Datagen, server: str, environment: dict[str, str]
+) -> None:
+    control(server, "reset")
+    asked = ask(datagen, environment, "--json", say=say)
+    assert asked.code == 130, asked
+    assert "datagen: interrupted; me/asked is as it was" in asked.then
+    assert "Traceback" not in asked.then
+    assert changed(server) == []
+    assert not list((Path(environment["DATAGEN_HOME"]) / "publish").iterdir())
 
 
 def test_mistakes_are_one_line_or_a_usage(datagen: Datagen, tmp_path: Path) -> None:

@@ -19,7 +19,9 @@ def run(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedP
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     question = "Mia has 5 pens and buys 7. How many has she?"
-    (tmp_path / "p.jsonl").write_text(json.dumps({"question": question, "answer": "5+7 = <<5+7=12>>12\n#### 12"}))
+    (tmp_path / "p.jsonl").write_text(
+        json.dumps({"question": question, "answer": "5 and 7: 5+7 = <<5+7=12>>12\n#### 12"})
+    )
     replies = ["5+7 = <<5+7=12>>12\n#### 12", "7+5 = <<7+5=12>>12\n#### 12", "5*7 = <<5*7=35>>35\n#### 35"]
     rows = [{"question": question, "response": reply} for reply in replies]
     (tmp_path / "r.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))

@@ -1,20 +1,15 @@
 """The contamination page: what it marks, and that text from anywhere stays text, in a real browser."""
 
-import os
 import re
-import shutil
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from datagen.mix.contamination_page import MAX_CHARACTERS, MAX_ENTRIES, contamination_page, shared_words
 
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 HOSTILE = (
     "<script>window.owned=1</script><img src=x onerror=\"window.owned=2\"><svg/onload='window.owned=3'>"
     "</div></article></main></style></title></script><style>body{display:none}</style>"
@@ -129,16 +124,6 @@ def test_hostile_text_opens_and_closes_nothing() -> None:
     assert re.findall(r"<(?:script|img|svg)", page) == []
     assert "\x00" not in page
     assert "\x1b" not in page
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: install one (Debian: apt install chromium), or name it in CHROMIUM")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
 
 
 def test_nothing_of_hostile_text_runs_in_a_browser(browser: Browser, tmp_path: Path) -> None:

@@ -2,15 +2,7 @@
 
 import asyncio
 import json
-import socket
-import subprocess
-import sys
-import threading
-import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,14 +12,11 @@ from hypothesis import strategies as st
 from datagen.models.openai_http import OpenAIHttp
 from datagen.requests.endpoint import normalised_base_url
 from datagen.requests.failure import RequestFailed
-from datagen.requests.fetch import fetch_replies
 from datagen.requests.limits import Limits
 from datagen.requests.request import Api, Reply, Request, Sampling
-from datagen.requests.store import ReplyStore
 from datagen_prompts.template import Turn
 from datagen_schemas.errors import ServerError
 
-JUDGE = Path(__file__).parents[2] / "servers" / "judge_server.py"
 USAGE = {"prompt_tokens": 10, "completion_tokens": 7}
 Answer = Callable[[str | bytes], tuple[str, list[str]]]
 
@@ -43,41 +32,6 @@ def answer_of(*choices: object, **more: object) -> str:
 
 def choice(text: object, index: object = 0, reason: object = "stop") -> dict[str, Any]:
     return {"index": index, "message": {"role": "assistant", "content": text}, "finish_reason": reason}
-
-
-@pytest.fixture
-def serve() -> Iterator[Answer]:
-    """Starts a server that answers every call with one body; gives its address and the calls it got."""
-    listeners: list[socket.socket] = []
-
-    def start(body: str | bytes) -> tuple[str, list[str]]:
-        content = body.encode() if isinstance(body, str) else body
-        head = b"" if content.startswith(b"HTTP/1.1") else b"HTTP/1.1 200 OK\r\n"
-        head += b"" if head == b"" else b"Content-Length: %d\r\nConnection: close\r\n\r\n" % len(content)
-        listener = socket.create_server(("127.0.0.1", 0))
-        listeners.append(listener)
-        got: list[str] = []
-
-        def run() -> None:
-            while True:
-                try:
-                    connection, _ = listener.accept()
-                except OSError:
-                    return
-                with closing(connection):
-                    received = b""
-                    while b"\r\n\r\n" not in received or not received.endswith(b"}"):
-                        received += connection.recv(65536)
-                    got.append(received.decode())
-                    connection.sendall(head + content)
-
-        threading.Thread(target=run, daemon=True).start()
-        return f"http://127.0.0.1:{listener.getsockname()[1]}", got
-
-    yield start
-    for listener in listeners:
-        listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
 
 
 def ask(url: str, asked: Request, *, key: str | None = None) -> list[Reply]:
@@ -154,6 +108,16 @@ def test_missing_samples_are_named_by_what_came(serve: Answer) -> None:
 def test_an_empty_text_that_the_model_ended_is_a_reply(reason: str, serve: Answer) -> None:
     url, _ = serve(answer_of(choice("", 0, reason)))
     assert ask(url, request(0)) == [Reply("", reason, 10, 7)]
+
+
+def test_null_is_the_empty_text_of_a_model_that_ran_out_of_tokens(serve: Answer) -> None:
+    url, _ = serve(answer_of(choice(None, 0, "length")))
+    assert ask(url, request(0)) == [Reply("", "length", 10, 7)]
+    url, _ = serve(answer_of({"index": 0, "text": None, "finish_reason": "length"}))
+    assert ask(url, request(0, api="completions")) == [Reply("", "length", 10, 7)]
+    url, _ = serve(answer_of({"index": 0, "finish_reason": "length"}))  # no text at all is no text that is null
+    with pytest.raises(RequestFailed):
+        ask(url, request(0))
 
 
 @pytest.mark.parametrize(
@@ -292,121 +256,3 @@ def test_a_proxy_from_the_environment_is_used_but_not_for_this_machine(
     assert ask("http://model.invalid", request(0))[0].text == "through the proxy"
     assert got[0].startswith("POST http://model.invalid/v1/chat/completions")
     assert ask(direct, request(0))[0].text == "direct"
-
-
-SCHEMA = '{"type":"object","properties":{"evidence":{"type":"string"},"rating":{"type":"number"}}}'
-
-
-def error_answer(status: int, body: object) -> bytes:
-    content = json.dumps(body).encode()
-    return b"HTTP/1.1 %d No\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (status, len(content), content)
-
-
-def sent(call: str) -> dict[str, Any]:  # Any: JSON
-    body: dict[str, Any] = json.loads(call.split("\r\n\r\n")[1])  # Any: JSON
-    return body
-
-
-@pytest.mark.parametrize("api", ["chat", "completions"])
-def test_a_schema_is_sent_as_a_strict_response_format_with_its_fields_in_order(api: Api, serve: Answer) -> None:
-    text = {"index": 0, "text": "{}"} if api == "completions" else choice("{}")
-    url, got = serve(answer_of(text))
-    ask(url, replace(request(0, api=api), response_schema=SCHEMA))
-    assert sent(got[0])["response_format"] == {
-        "type": "json_schema",
-        "json_schema": {"name": "reply", "schema": json.loads(SCHEMA), "strict": True},
-    }
-    assert got[0].index('"evidence"') < got[0].index('"rating"')
-    ask(url, request(0, api=api))
-    assert "response_format" not in sent(got[1])
-
-
-@pytest.mark.parametrize("status", [400, 422])
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"error": {"message": "Unknown parameter", "param": "response_format"}},
-        {"error": {"message": "Invalid schema", "param": "response_format.json_schema"}},
-        {"error": {"message": "'response_format' of type 'json_schema' is not supported with this model."}},
-        {"error": {"message": "This model does not support json_schema, n or seed"}},
-        {"error": "guided decoding is not enabled"},
-        {"detail": [{"type": "extra", "loc": ["body", "response_format"], "msg": "Extra inputs are not permitted"}]},
-        {"message": "Failed to compile the grammar"},
-        {"message": "The requested structured outputs backend is not available"},
-    ],
-)
-def test_a_server_that_refuses_a_schema_is_asked_in_plain_text_from_then_on(
-    body: object, status: int, serve: Answer, caplog: pytest.LogCaptureFixture
-) -> None:
-    url, got = serve(error_answer(status, body))
-    backend = OpenAIHttp(url, api_key=None)
-    asked = replace(request(0, 1), response_schema=SCHEMA)
-
-    async def twice() -> list[RequestFailed]:
-        failures: list[RequestFailed] = []
-        for _ in range(2):
-            with pytest.raises(RequestFailed) as raised:
-                await backend.answer(asked)
-            failures.append(raised.value)
-        await backend.close()
-        return failures
-
-    first, _ = asyncio.run(twice())
-    assert first.adapted
-    assert first.retryable
-    assert sent(got[0]).keys() - sent(got[1]).keys() == {"response_format"}  # n and seed are still asked for
-    assert [record.message for record in caplog.records][
-        0
-    ] == f"{url}/v1 refuses response_format; asking in plain text."
-
-
-def test_an_error_that_does_not_concern_the_schema_leaves_it_alone(serve: Answer) -> None:
-    url, got = serve(error_answer(400, {"error": {"message": "The prompt is too long"}}))
-    backend = OpenAIHttp(url, api_key=None)
-    asked = replace(request(0), response_schema=SCHEMA)
-
-    async def twice() -> None:
-        for _ in range(2):
-            with pytest.raises(RequestFailed) as raised:
-                await backend.answer(asked)
-            assert not raised.value.adapted
-        await backend.close()
-
-    asyncio.run(twice())
-    assert "response_format" in sent(got[1])
-
-
-@pytest.mark.parametrize(("options", "refused"), [(("--refuse-schema",), True), (("--json",), False)])
-def test_a_job_with_a_schema_is_answered_by_servers_with_and_without_it(
-    options: tuple[str, ...], refused: bool, tmp_path: Path
-) -> None:
-    """A judge's server in a process of its own; the refused call costs no try and no row."""
-    command = [sys.executable, str(JUDGE), "--port", "0", *options]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
-        ReplyStore(tmp_path / "replies.sqlite") as store,
-    ):
-        try:
-            assert process.stdout is not None
-            url = f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-            limits = Limits(max_in_flight=1, max_tries=1)
-            asked = [
-                Request(f"r{i}", url, "m", "chat", (Turn("user", f"rate {i}"),), Sampling(), 3, (0, 1, 2), SCHEMA)
-                for i in range(4)
-            ]
-            backend = OpenAIHttp(url, api_key=None, limits=limits)
-            fetched = fetch_replies(asked, backend, store, limits=limits, seed=0)
-            with urllib.request.urlopen(url.removesuffix("/v1") + "/stats") as response:
-                stats = json.load(response)
-            texts = [reply.text for reply in store.get_many([one.reply_key(0) for one in asked]).values()]
-        finally:
-            process.kill()
-    assert (fetched.stored, fetched.failed) == (12, ())
-    assert stats == {
-        "calls": 5 if refused else 4,
-        "answered": 4,
-        "samples": 12,
-        "refused": int(refused),
-        "with_response_format": 1 if refused else 4,
-    }
-    assert [text.startswith("{") for text in texts] == [not refused] * 4

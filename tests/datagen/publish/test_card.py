@@ -96,7 +96,8 @@ def _hostile(of: Survey) -> Survey:
 
 
 def _hostile_run(folder: Path) -> Run:
-    ledger = {"calls": 2, "prompt_tokens": EVIL, "completion_tokens": None, "cost_usd": "0.5"}
+    account = {"model": EVIL, "endpoint": EVIL, "calls": 2, "prompt_tokens": EVIL, "completion_tokens": None}
+    ledger = {"by_model": [account | {"cost_usd": "0.5"}, account | {"cost_usd": EVIL}, EVIL]}
     config = {"stage": EVIL, "generator": {"model": EVIL, "prompt": EVIL}, "judges": [{"judge": EVIL}]}
     counts = {"rows": 3, "dropped": {EVIL: 2}}
     reliability = {
@@ -144,6 +145,24 @@ def test_the_commands_of_all_runs_stand_in_their_order(make_run: Callable[..., P
     assert "```sh\ndatagen examples --dataset train.jsonl --out first\ndatagen mix first --out second\n```" in made
     assert "first is not what second was made from any more" in made  # its hash is not 0
     assert "bob" not in made
+
+
+def test_the_costs_of_two_judges_stand_apart_and_old_manifests_still_have_theirs(run: Path) -> None:
+    def account(model: str, n: int, cost: str | None) -> dict[str, object]:
+        used = {"calls": n, "prompt_tokens": 1000 * n, "completion_tokens": 10 * n, "cost_usd": cost}
+        return {"model": model, "endpoint": "http://h/v1", **used}
+
+    judges = [{"judge": name, "endpoint": "http://h/v1"} for name in ("big", "small")]
+    config = {"stage": "rank", "judges": judges}
+    accounts = [account("big", 3, "0.25"), account("small", 4, None)]
+    new = {"config": config, "failures": {"ledger": {**account("", 7, None), "by_model": accounts}}}
+    old = {"config": config, "failures": {"ledger": account("", 7, "0.5")}}
+    history = History((Run(run, {**new, "command": "c"}), Run(run, {**old, "command": "c"})), ())
+    made = card(facts_of(run, history=history))
+    assert "| `big` | judge | 3 | 3,000 | 30 | 0.2500 |" in made
+    assert "| `small` | judge | 4 | 4,000 | 40 | unknown |" in made
+    assert "| rank | `big, small` |  | 7 | 7,000 | 70 | 0.5000 |" in made
+    assert "0.7500 USD in all" in made
 
 
 def test_only_the_papers_that_were_used_are_cited() -> None:

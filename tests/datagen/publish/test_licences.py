@@ -115,6 +115,32 @@ def test_a_file_is_known_by_its_bytes_and_not_by_its_shape(tmp_path: Path) -> No
         license_of([source_of(mine)])
 
 
+def replies(path: Path, sha256: str) -> Input:
+    return Input("candidates", str(path), path, sha256, None, None)
+
+
+def test_replies_of_others_are_known_by_their_bytes_or_asked_for(tmp_path: Path) -> None:
+    """The published replies to GSM8K's test set lie in its repository, under its licence."""
+    gsm8k = next(known for known in known_sources() if known.key == "gsm8k")
+    one, two = tmp_path / "one" / "replies.jsonl", tmp_path / "two" / "replies.jsonl"
+    for file in (one, two):
+        file.parent.mkdir()
+        file.write_text("{}")
+    theirs = source_of(replies(one, "4bc62db838f8418365d51c627bd66294cbdca9fb7f01519cb13f0dce8c51580b"))
+    assert (theirs.known, theirs.license, theirs.is_replies) == (gsm8k, "mit", True)
+    assert license_of([source("mit"), theirs]) == "mit"
+    mine = [source_of(replies(file, "0")) for file in (one, two)]
+    with pytest.raises(DataError) as found:
+        license_of([source("mit"), theirs, *mine])
+    assert str(found.value) == (
+        f"the licence of the replies in {one} is not known; that of the replies in {two} is not known. Find it out, "
+        "and name it with --license."
+    )
+    assert license_of([source("mit"), *mine], given="apache-2.0") == "apache-2.0"
+    with pytest.raises(DataError, match=r"gone is not known: it is not there any more\. Find"):
+        license_of([source("mit"), source_of(replies(tmp_path / "gone", "0"))])
+
+
 def test_a_name_on_disk_hides_no_folder_of_somebody(tmp_path: Path) -> None:
     secret = tmp_path / "bob" / "mine.jsonl"
     assert source_of(Input("dataset", str(secret), secret, "0", "train", "generic")).name == "mine.jsonl"

@@ -212,7 +212,7 @@ def test_a_file_of_ones_own_needs_a_licence(make_run: Callable[..., Path], tmp_p
     write(file, TRAIN)
     dataset = {"name": str(file), "file": {"path": str(file), "sha256": "0", "bytes": 1}}
     run = make_run("a", dataset=dataset)
-    assert "the licence of mine.jsonl is not known" in refused(run, tmp_path)["licence"].line
+    assert f"the licence of {file} is not known" in refused(run, tmp_path)["licence"].line
     assert dry_run(run, tmp_path / "a", license="cc-by-4.0")["license"] == "cc-by-4.0"
     assert "language" not in (tmp_path / "a/README.md").read_text().split("\n---\n")[0]
     dry_run(run, tmp_path / "b", license="cc-by-4.0", language=("de",))
@@ -232,6 +232,10 @@ def test_secrets_are_found_in_rows_card_manifest_and_parts(
     assert "datagen.json" in refused(make_run("fine", name="manifest", note=key), tmp_path)["secrets"].line
     run = make_run("fine", name="part")
     shutil.copytree(run / "data", run / f"fraction-{key}")
+    assert "no file that the run wrote" in refused(run, tmp_path)["schema"].line
+    manifest = orjson.loads((run / "manifest.json").read_bytes())
+    del manifest["files"]  # as a run of an earlier version
+    (run / "manifest.json").write_bytes(orjson.dumps(manifest))
     assert "the names of the parts" in refused(run, tmp_path)["secrets"].line
     run = make_run(f"no key: {key}", name="allowed")
     assert "allowed" in _line(dry_run(run, tmp_path / "ok", allow=frozenset({"secrets"})), "secrets")

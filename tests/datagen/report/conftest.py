@@ -1,29 +1,14 @@
-"""Small run directories made by hand, and a real browser to look at their pages."""
+"""Small run directories made by hand."""
 
-import os
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from datagen.store.arrow_dataset import DatasetWriter
 from datagen.store.run_directory import RunDirectory
 from datagen_schemas.record import Record
-
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 MakeRun = Callable[..., Path]
 
@@ -49,21 +34,3 @@ def make_run(tmp_path: Path) -> MakeRun:
         return run.path
 
     return make
-
-
-@pytest.fixture(scope="module")  # no longer: as long as it lives, this process has a running event loop
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium: install one (Debian: apt install chromium), or name it in CHROMIUM")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1200, "height": 800})
-    context.set_default_timeout(10_000)
-    yield context.new_page()
-    context.close()

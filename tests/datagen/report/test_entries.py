@@ -240,5 +240,5 @@ def test_every_record_of_a_main_data_set_can_be_looked_at() -> None:
     browsed = {name for name, record in RECORDS.items() if is_browsed(record)}
     assert browsed >= {
         *("candidate", "example", "ranked-group", "alignment-group", "preference", "augmented"),
-        *("rejected-question", "mixed-example", "problem"),
+        *("rejected-question", "mixed-example", "mixed-group", "mixed-preference", "problem"),
     }

@@ -12,7 +12,7 @@ from datagen.rank.reliability import Reliability
 from datagen.report.augmentation import augmentation_figures
 from datagen.report.candidates import candidate_figures
 from datagen.report.composition import composition_figures, contamination_figure
-from datagen.report.costs import Cost, cost_figure, cost_of, usd
+from datagen.report.costs import Cost, cost_figure, costs_of, usd
 from datagen.report.distributions import Occurrences, length_figure, quantile, token_figure
 from datagen.report.dropped import dropped_figures, reasons_of
 from datagen.report.evaluation import evaluation_figures
@@ -95,12 +95,19 @@ def test_reasons_of_every_stage_are_found() -> None:
     assert "Negatives, by method" in titles(dropped_figures(manifest))
 
 
+LEDGER = {"calls": 2, "prompt_tokens": 30, "completion_tokens": 10, "cost_usd": "0.0125", "prices_as_of": "2026"}
+ASKED = {
+    "stage": "rank",
+    "generator": {"model": "m", "endpoint": "e"},
+    "judges": [{"judge": "j", "endpoint": "e"}, {"judge": "m", "endpoint": "e"}, {"judge": "steps"}],
+}
+
+
 def test_costs_add_up_and_an_unknown_price_is_never_nothing() -> None:
-    ledger = {"calls": 2, "prompt_tokens": 30, "completion_tokens": 10, "cost_usd": "0.0125", "prices_as_of": "2026"}
-    config = {"stage": "rank", "generator": {"model": "m"}, "judges": [{"judge": "j"}, {"judge": "m"}]}
-    first = cost_of("one", {"config": config, "failures": {"ledger": ledger}, "seconds": 2.5})
-    assert first == Cost("one", "rank", ("m", "j"), 2, 30, 10, Decimal("0.0125"), 2.5, "2026")
-    assert first is not None
+    (first,) = costs_of("one", {"config": ASKED, "failures": {"ledger": LEDGER}, "seconds": 2.5})
+    assert first == Cost("one", "rank", "m, j", "", None, 2, 30, 10, Decimal("0.0125"), 2.5, "2026")
+    (alone,) = costs_of("one", {"config": {"generator": ASKED["generator"]}, "failures": {"ledger": LEDGER}})
+    assert (alone.model, alone.use, alone.endpoint) == ("m", "generator", "e")
     second = first._replace(run="two", cost_usd=Decimal("0.5"))
     figure = cost_figure([first, second])
     assert figure is not None
@@ -108,10 +115,22 @@ def test_costs_add_up_and_an_unknown_price_is_never_nothing() -> None:
     unknown = cost_figure([first, second._replace(cost_usd=None)])
     assert unknown is not None
     assert "$" not in unknown.note
-    assert [row[6] for row in unknown.rows] == ["$0.0125", "price unknown"]
-    assert usd(first._replace(cost_usd=Decimal(0))) == "$0"
-    assert cost_of("one", {"config": {"stage": "corrupt"}}) is None
-    assert cost_figure([first._replace(calls=0, prompt_tokens=0, completion_tokens=0)]) is None
+    assert [row[7] for row in unknown.rows] == ["$0.0125", "price unknown"]
+    assert [usd(Decimal(0)), usd(Decimal("1234.5")), usd(None)] == ["$0", "$1,234.5", "price unknown"]
+    assert list(costs_of("one", {"config": {"stage": "corrupt"}})) == []
+    nothing = {"calls": 0, "prompt_tokens": 0, "completion_tokens": 0}
+    assert list(costs_of("one", {"failures": {"ledger": nothing}})) == []
+
+
+def test_each_model_of_a_run_has_its_own_cost_and_what_it_was_asked_for() -> None:
+    accounts = [
+        {"model": "j", "endpoint": "e", "calls": 1, "prompt_tokens": 5, "completion_tokens": 4, "cost_usd": None},
+        {"model": "m", "endpoint": "e", "calls": 1, "prompt_tokens": 25, "completion_tokens": 6, "cost_usd": "0.2"},
+        {"model": "m", "endpoint": "other", "calls": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost_usd": "0"},
+    ]
+    manifest = {"config": ASKED, "failures": {"ledger": LEDGER | {"by_model": accounts}}}
+    found = [(of.model, of.use, of.calls, of.tokens, of.cost_usd) for of in costs_of("one", manifest)]
+    assert found == [("j", "judge", 1, 9, None), ("m", "generator, judge", 1, 31, Decimal("0.2"))]
 
 
 @settings(deadline=None)

@@ -1,15 +1,10 @@
 """Jobs that must account for every row, whatever the server does; the server is a process of its own."""
 
-import os
-import signal
 import socket
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,13 +14,12 @@ from datagen.models.openai_http import OpenAIHttp
 from datagen.models.scripted import Scripted
 from datagen.requests.failure import FailedRow, RequestFailed
 from datagen.requests.fetch import Fetched, Progress, fetch_replies
-from datagen.requests.ledger import Ledger, Price, Prices
+from datagen.requests.ledger import Ledger, Prices
 from datagen.requests.limits import Limits
-from datagen.requests.plan import plan_requests
 from datagen.requests.request import Reply, Request, Sampling
 from datagen.requests.store import ReplyStore
 from datagen_prompts.template import Turn
-from datagen_schemas.errors import DataError, ServerError
+from datagen_schemas.errors import ServerError
 
 if TYPE_CHECKING:
     from tests.datagen.requests.conftest import RunningServer
@@ -284,54 +278,22 @@ def test_one_slow_call_holds_up_nobody(start_server: "StartServer", store: Reply
     assert server.stats()["most_in_flight"] <= 4
 
 
-def test_max_cost_is_never_exceeded_and_the_rest_is_counted(store: ReplyStore) -> None:
-    # 5 completion tokens at most, of which 1 is used; USD 1 a token, the prompt free.
-    prices = Prices("2025", {(None, "m"): Price(Decimal(0), Decimal(1_000_000))})
-    requests = requests_for([f"question {i}" for i in range(50)], k=1, endpoint="http://127.0.0.1/v1")
-    limits = replace(FAST, max_cost_usd=20.5)
-    fetched = fetch_replies(requests, Scripted(lambda *_: "word"), store, limits=limits, seed=0, ledger=Ledger(prices))
-    assert fetched.stopped == "max-cost reached"
-    # The 17th call could make it 16 + 5 = 21 dollars.
-    assert (fetched.stored, fetched.skipped, fetched.ledger.cost_usd) == (16, 34, Decimal(16))
-    assert is_accounted_for(fetched)
+@pytest.mark.parametrize("kind", ["400", "filtered"])
+def test_rows_refused_for_what_they_say_end_no_job_however_many(
+    kind: str, server: "RunningServer", store: ReplyStore
+) -> None:
+    prompts = [f"[[{kind}]] {i}" if 50 <= i < 75 else f"question {i}" for i in range(125)]
+    limits = replace(server.limits, max_in_flight=1)
+    for asked_before in (0, 100):
+        fetched = server.fetch(prompts, store, k=1, limits=limits)
+        assert (fetched.cached, fetched.stored) == (asked_before, 100 - asked_before)
+        assert [row.row for row in fetched.failed] == [f"row{i}" for i in range(50, 75)]
 
 
-def test_max_cost_without_a_price_is_refused_before_any_call(store: ReplyStore) -> None:
-    backend = Scripted({"a": "b"})
-    with pytest.raises(DataError, match="DATAGEN_PRICES"):
-        fetch_replies(
-            requests_for(["a"], k=1, endpoint="http://127.0.0.1/v1"),
-            backend,
-            store,
-            limits=replace(FAST, max_cost_usd=1),
-            seed=0,
-            ledger=Ledger(FREE),
-        )
-    assert backend.calls == []
-
-
-def test_max_tokens_total_stops_too(store: ReplyStore) -> None:
-    requests = requests_for([f"q{i}" for i in range(50)], k=1)
-    # A call: a prompt of at most 8 tokens (1 used), and at most 5 of completion (1 used).
-    limits = replace(FAST, max_tokens_total=60)
-    fetched = fetch_replies(requests, Scripted(lambda *_: "word"), store, limits=limits, seed=0, ledger=Ledger(FREE))
-    assert fetched.stopped == "max-tokens-total reached"
-    assert fetched.ledger.prompt_tokens + fetched.ledger.completion_tokens <= 60
-    assert fetched.stored == 24  # 2 each; with 24 done, 48 + 13 is more than 60
-
-
-def test_a_plan_counts_what_a_job_would_ask_and_asks_nothing(server: "RunningServer", store: ReplyStore) -> None:
-    prompts = [f"question {i}" for i in range(10)]
-    server.fetch(prompts[:4], store, k=3)
-    before = server.stats()["calls"]
-    prices = Prices("2025", {(None, "m"): Price(Decimal(1), Decimal(2))})
-    plan = plan_requests(server.requests(prompts, k=5), store, samples_per_call=2, prices=prices)
-    # 4 rows lack 2 samples (1 call), 6 rows lack 5 (3 calls); 8 + 10 // 3 tokens a prompt, 512 a sample.
-    assert (plan.samples, plan.cached, plan.to_ask, plan.calls) == (50, 12, 38, 4 + 18)
-    assert (plan.prompt_tokens_estimate, plan.completion_tokens_max) == (22 * 11, 38 * 512)
-    assert plan.cost_usd_max == Decimal(22 * 11 + 2 * 38 * 512) / 1_000_000
-    assert plan_requests(server.requests(prompts, k=5), store, prices=FREE).cost_usd_max is None
-    assert server.stats()["calls"] == before
+def test_a_reply_of_thoughts_alone_is_paid_for_once(server: "RunningServer", store: ReplyStore) -> None:
+    for _ in range(2):
+        assert server.fetch(["[[thinking]] a", "b"], store, k=2).failed == ()
+    assert server.stats()["calls"] == 2
 
 
 def test_rpm_is_kept_across_retries(store: ReplyStore, server: "RunningServer") -> None:
@@ -340,70 +302,6 @@ def test_rpm_is_kept_across_retries(store: ReplyStore, server: "RunningServer") 
     fetched = server.fetch([f"[[500 1]] question {i}" for i in range(15)], store, k=1, limits=limits)
     assert fetched.calls == 30
     assert time.monotonic() - start >= 0.45  # 10 calls beyond the burst
-
-
-# A job as a user runs it, in a process that can be killed: URL, store, rows.
-JOB = """
-import sys
-from pathlib import Path
-from datagen.models.openai_http import OpenAIHttp
-from datagen.requests.fetch import fetch_replies
-from datagen.requests.limits import Limits
-from datagen.requests.request import Request, Sampling
-from datagen.requests.store import ReplyStore
-from datagen_prompts.template import Turn
-
-url, path, rows = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-limits = Limits(max_in_flight=8)
-requests = (
-    Request(f"row{i}", url, "m", "chat", (Turn("user", f"question {i}"),), Sampling(), 7, (0, 1)) for i in range(rows)
-)
-sys.stdout.write("started\\n")
-sys.stdout.flush()
-with ReplyStore(path) as store:
-    fetched = fetch_replies(requests, OpenAIHttp(url, api_key=None, limits=limits), store, limits=limits, seed=0)
-print(fetched.asked, fetched.cached, fetched.stored, len(fetched.failed), fetched.calls)
-"""
-
-
-def start_job(server: "RunningServer", path: Path, *, rows: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", JOB, server.url, str(path), str(rows)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
-    return process
-
-
-def wait_for_answers(server: "RunningServer", count: int) -> None:
-    while server.stats().get("answered", 0) < count:
-        time.sleep(0.02)
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_an_interrupted_job_continues_where_it_was(
-    how: signal.Signals, start_server: "StartServer", tmp_path: Path
-) -> None:
-    server = start_server("--delay-s", "0.02", fresh=True)
-    path = tmp_path / "replies.sqlite"
-    for answers in (100, 200):
-        process = start_job(server, path, rows=250)
-        wait_for_answers(server, answers)
-        sent_at = time.monotonic()
-        os.kill(process.pid, how)
-        _, complaint = process.communicate()
-        assert process.returncode != 0
-        if how is signal.SIGINT:
-            assert complaint.rstrip().endswith("KeyboardInterrupt")
-            assert time.monotonic() - sent_at < 2
-    out, _ = start_job(server, path, rows=250).communicate()
-    asked, cached, stored, failed, calls = map(int, out.split())
-    assert (asked, cached + stored, failed) == (500, 500, 0)
-    assert cached >= 2 * 150
-    # Each interruption loses at most what was in flight, and what had come and was not committed yet.
-    assert server.stats()["calls"] <= 250 + 2 * 2 * 8
-    assert calls == stored / 2
-    with ReplyStore(path) as store:
-        assert len(store) == 500
 
 
 def test_the_key_reaches_the_server_and_nothing_else(

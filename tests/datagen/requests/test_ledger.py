@@ -1,7 +1,10 @@
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from datagen.requests.ledger import Ledger, Price, Prices, load_prices
 from datagen.requests.request import Reply
@@ -34,6 +37,48 @@ def test_replies_without_token_counts_make_the_cost_unknown_except_in_process() 
     ledger.add_replies("transformers", "any", [Reply("", "stop", None, None), Reply("", "stop", 5, 5)])
     assert ledger.cost_usd == 0
     ledger.add_replies(HOST, "gpt-4o-mini", [Reply("", "stop", None, None)])
+    assert ledger.cost_usd is None
+
+
+TWO = Prices("2025", {(None, "a"): Price(Decimal("0.1"), Decimal("0.7")), (None, "b"): Price(Decimal(3), Decimal(5))})
+CALLS = st.tuples(
+    st.sampled_from(["http://one/v1", "http://two/v1"]),
+    st.sampled_from(["a", "b", "no price"]),
+    st.booleans(),
+    st.one_of(st.none(), st.integers(0, 1000)),
+    st.integers(0, 1000),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(CALLS))
+def test_the_accounts_of_the_models_add_up_to_the_sums(
+    calls: Sequence[tuple[str, str, bool, int | None, int]],
+) -> None:
+    ledger = Ledger(TWO)
+    for endpoint, model, is_retry, prompt, completion in calls:
+        ledger.add_call(endpoint, model, is_retry=is_retry)
+        ledger.add_replies(endpoint, model, [Reply("", "stop", prompt, completion)])
+    total = ledger.as_dict()
+    accounts = total["by_model"]
+    for name in ("calls", "retries", "prompt_tokens", "completion_tokens"):
+        assert sum(of[name] for of in accounts) == total[name], name
+    if all(of["cost_usd"] is not None for of in accounts):
+        assert sum(Decimal(of["cost_usd"]) for of in accounts) == Decimal(total["cost_usd"])
+    else:
+        assert total["cost_usd"] is None
+    for of in accounts:
+        mine = [call for call in calls if call[:2] == (of["endpoint"], of["model"])]
+        assert (of["calls"], of["completion_tokens"]) == (len(mine), sum(call[4] for call in mine))
+    assert len(accounts) == len({call[:2] for call in calls})
+
+
+def test_an_unknown_price_of_one_model_leaves_the_cost_of_another_known() -> None:
+    ledger = Ledger(TWO)
+    ledger.add_replies(HOST, "a", [Reply("", "stop", 1000, 0)])
+    ledger.add_replies(HOST, "no price", [Reply("", "stop", 1, 1)])
+    found = {of["model"]: of["cost_usd"] for of in ledger.as_dict()["by_model"]}
+    assert found == {"a": "0.0001", "no price": None}
     assert ledger.cost_usd is None
 
 

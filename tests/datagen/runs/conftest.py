@@ -1,10 +1,13 @@
-"""A small problem set and replies to it, as files."""
+"""Small problem sets as files, with replies or without."""
 
 import json
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
+from datagen.readers.read import DatasetSpec
+from datagen.runs.replies import Job
 
 
 class Files(NamedTuple):
@@ -38,3 +41,13 @@ def files(tmp_path: Path) -> Files:
     ]
     replies.write_text("".join(json.dumps({"question": q, "response": r, "model": "m"}) + "\n" for q, r in texts))
     return Files(problems, replies)
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """A job on one problem, of hens and eggs, without a model to ask."""
+    question = "A hen lays 2 eggs a day. How many eggs do 3 hens lay in 4 days?"
+    gold = "3 hens lay 3*2 = <<3*2=6>>6 eggs.\nThat is 6*4 = <<6*4=24>>24.\n#### 24"
+    problems = tmp_path / "p.jsonl"
+    problems.write_text(json.dumps({"question": question, "answer": gold}) + "\n")
+    return Job(DatasetSpec(str(problems)), tmp_path / "out", store=tmp_path / "replies.sqlite", needs_replies=False)

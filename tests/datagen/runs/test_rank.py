@@ -1,10 +1,8 @@
 """The `rank` job from files to ranked groups, with the built-in judge and with a server that rates."""
 
 import json
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -22,7 +20,6 @@ from datagen.store.arrow_dataset import read_records
 from datagen_schemas.errors import DataError
 from datagen_schemas.rating import RankedGroup, Rating
 
-SERVER = Path(__file__).parents[2] / "servers" / "judge_server.py"
 ALL = RankOptions(problems=None, k=None, probes=2)
 STEPS = JudgeSpec("steps")
 
@@ -44,23 +41,9 @@ class Server(NamedTuple):
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., Server]]:
+def serve(serve_script: Callable[..., str]) -> Callable[..., Server]:
     """Starts judges in processes of their own."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start(*options: str) -> Server:
-        command = [sys.executable, str(SERVER), "--port", "0", *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        running.append(process)
-        assert process.stdout is not None
-        return Server(f"http://127.0.0.1:{int(process.stdout.readline())}/v1")
-
-    yield start
-    for process in running:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+    return lambda *options: Server(serve_script("judge_server.py", *options))
 
 
 @pytest.fixture

@@ -54,6 +54,23 @@ def test_the_output_opens_with_datasets_and_passes_validation(files: Any, tmp_pa
     assert [part.rows for part in validate(tmp_path / "out")] == [6, 4]
 
 
+def test_a_path_with_the_text_of_the_gold_one_is_written_once(files: Any, tmp_path: Path) -> None:
+    with files.replies.open("a") as file:
+        question = "Mia has 5 pens and buys 7. How many has she?"
+        for response in ("She has 5+7 = <<5+7=12>>12  pens.\n#### 12\n", "Mia has 7+5 = <<7+5=12>>12 pens.\n#### 12"):
+            file.write(json.dumps({"question": question, "response": response, "model": "m"}) + "\n")
+    counts = run_rft(job(files, tmp_path / "out"), RftOptions())["counts"]
+    examples = list(read_records(tmp_path / "out" / "data", Example))
+    assert [(example.source, example.equations) for example in examples[3:]] == [
+        ("gold", ("5+7=12",)),
+        ("sampled", ("7+5=12",)),
+    ]
+    assert counts["dropped"]["same text as the gold path"] == 1
+    assert counts["selected"] + sum(counts["dropped"].values()) == counts["candidates"] == 8
+    alone = run_rft(job(files, tmp_path / "alone"), RftOptions(with_gold=False))["counts"]
+    assert (alone["rows"], "same text as the gold path" in alone["dropped"]) == (4, False)
+
+
 def test_false_equations_stay_if_asked_for(files: Any, tmp_path: Path) -> None:
     manifest = run_rft(
         job(files, tmp_path / "out"), RftOptions(keep=Filter(keep_false_equations=True), with_gold=False)

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from datagen.cli.main import main
-from datagen.store.lineage import Input, config_of, find_input, inputs_of, run_of, sources_of
+from datagen.store.lineage import Input, config_of, find_input, inputs_of, replies_of, run_of, sources_of
 from datagen.store.run_directory import fingerprint
 
 EGGS = "A hen lays 2 eggs a day. How many eggs do 3 hens lay in 4 days?"
@@ -144,6 +144,23 @@ def test_a_named_set_and_a_file_of_no_known_shape_are_sources(place: Path) -> No
     assert (own.name, own.split, own.format) == ("in/own.jsonl", "all", "generic")
 
 
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        ("rft", ["in/replies.jsonl"]),
+        ("pairs", ["in/replies.jsonl"]),  # through rank, sample and corrupt
+        ("of-questions", ["in/backward.jsonl"]),
+        ("examples", []),
+        ("augment", []),
+        ("negatives", []),
+    ],
+)
+def test_the_replies_of_others_at_the_roots_are_told_once(place: Path, run: str, expected: list[str]) -> None:
+    found = replies_of(Path("runs") / run)
+    assert [of.name for of in found] == expected
+    assert [of.path for of in found] == [Path(name) for name in expected]
+
+
 @pytest.fixture
 def moved(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """All of it somewhere else, seen from yet another folder."""
@@ -193,6 +210,8 @@ def test_a_lost_file_and_a_lost_run_are_named_as_they_were(moved: Path) -> None:
         ("dataset", "in/test.jsonl", Path("in/test.jsonl"))
     ]
     assert [(of.role, of.name) for of in sources_of(moved / "runs" / "pairs")] == [("ranked", "runs/rank")]
+    shutil.rmtree(moved / "runs" / "sample")  # whose replies they were, cannot be told any more
+    assert [(of.role, of.name) for of in replies_of(moved / "runs" / "corrupt")] == [("candidates", "runs/sample")]
 
 
 def test_a_large_input_counts_by_its_size_unless_asked(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from datagen.store.arrow_dataset import DatasetWriter
 from datagen.store.run_directory import RunDirectory
 from datagen.store.validate import Checked, Violation, check, validate
+from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.catalog import RECORDS
 from datagen_schemas.errors import DataError
 from datagen_schemas.problem import Problem
@@ -58,7 +59,7 @@ def rows_of(record: type[BaseModel]) -> st.SearchStrategy[Row]:
 
 def obeying(record: type[BaseModel], row: Row) -> Row:
     """What validators of the whole record want."""
-    if record is RECORDS["alignment-group"]:
+    if issubclass(record, AlignmentGroup):
         n = min(len(row[name]) for name in ("responses", "scores", "sources"))
         return row | {name: row[name][:n] for name in ("responses", "scores", "sources")}
     if record is Rating:
@@ -313,6 +314,20 @@ def other_rows(run: RunDirectory) -> None:
     (run.data / "state.json").write_bytes(state)
 
 
+def changed(run: RunDirectory) -> None:
+    """The same number of bytes and rows, and other rows."""
+    (file,) = run.data.glob("data-*")
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"How many", b"Now many"))
+    assert file.read_bytes() != content
+
+
+def of_an_old_version(run: RunDirectory) -> None:
+    """A manifest without the hashes of files: those of the data beside them still tell."""
+    other_rows(run)
+    edit(run.path / "manifest.json", lambda of: of.pop("files"))
+
+
 BREAKS: dict[str, tuple[Callable[[RunDirectory], object], str]] = {
     "unfinished": (lambda run: (run.path / "manifest.json").unlink(), "the run is not finished"),
     "partial": (lambda run: (run.path / "data.partial").mkdir(), "left by a try that was cut off"),
@@ -322,6 +337,13 @@ BREAKS: dict[str, tuple[Callable[[RunDirectory], object], str]] = {
     ),
     "gone": (lambda run: shutil.rmtree(run.data), "no data here"),
     "other rows": (other_rows, "the data were changed"),
+    "other bytes": (changed, "the data were changed"),
+    "other rows, no hashes": (of_an_old_version, "the data were changed"),
+    "a shard more": (
+        lambda run: shutil.copy(run.data / "data-00000-of-00001.arrow", run.data / "data-00001-of-00002.arrow"),
+        "no file that the run wrote",
+    ),
+    "a file less": (lambda run: (run.data / "dataset_info.json").unlink(), "this file of the run is gone"),
     "two runs": (lambda run: edit(run.path / "run.json", lambda of: of.update(stage="x")), "mixes two runs"),
     "torn manifest": (lambda run: (run.path / "manifest.json").write_text("{"), "not a manifest"),
 }
@@ -341,4 +363,5 @@ def test_the_data_of_a_run_may_have_columns_of_others(run: RunDirectory) -> None
     shutil.rmtree(run.data)
     run.data.mkdir()
     write_lines(run.data / "data.jsonl", [{"a": 1}] * 3)
+    run.finish(command="datagen made", card="", facts={"counts": {"rows": 3}})
     assert [(of.record, of.rows) for of in validate(run.path)] == [(None, 3)]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,6 +45,8 @@ RUNS = {
     "augment": ["augment", *DATA, *MODEL, "--method", "rephrase", "--min-right", "1"],
     "backward": ["augment", *DATA, "--method", "fobar", "--questions-only"],
     "mix": ["mix", "rft=runs/rft", "others=in/others.jsonl", "--lower-case", "1"],
+    "mixed-groups": ["mix", "one=runs/groups", "other=runs/ranked-groups"],
+    "mixed-pairs": ["mix", "runs/pairs"],
     "clean": ["decontaminate", "runs/mix", "--against", "in/against.jsonl"],
     "parts": ["split", "runs/clean/data", *PARTS],
     "split": ["split", "runs/rft/candidates", *PARTS],
@@ -111,6 +114,16 @@ def place(built: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DATAGEN_HOME", "home")
     monkeypatch.setenv("DATAGEN_PRICES", "prices.toml")
     return built
+
+
+@pytest.fixture
+def copy(built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """All of it elsewhere, to be damaged; seen from a folder above."""
+    folder = tmp_path / "project"
+    shutil.copytree(built, folder)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATAGEN_HOME", str(tmp_path / "no-home"))
+    return folder
 
 
 def write(path: str, rows: Iterable[dict[str, object]]) -> None:
