@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from transformers import (
 )
 
 from datagen_schemas.errors import DataError
-from datagen_trainers.groups import GroupBatch, TokenisedGroup, collate
+from datagen_trainers.groups import GroupBatch
 from datagen_trainers.layouts import (
     PrefixSharing,
     backbone,
@@ -30,7 +31,19 @@ from datagen_trainers.layouts import (
 )
 from datagen_trainers.response_log_probs import candidate_scores
 
+MakeBatch = Callable[..., GroupBatch]
+NaiveScores = Callable[[nn.Module, GroupBatch], Tensor]
+
 VOCABULARY = 61
+RAGGED = ((7, [5, 1, 9, 4]), (1, [3, 2]), (12, [6, 6, 2]))
+SIZES: dict[str, Any] = dict(
+    vocab_size=VOCABULARY,
+    hidden_size=32,
+    intermediate_size=48,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    initializer_range=0.3,
+)
 BOTH = pytest.mark.parametrize("layout", ["padded", "shared_prefix"])
 
 
@@ -41,17 +54,8 @@ def _of_type(model: PreTrainedModel, dtype: torch.dtype) -> PreTrainedModel:
 
 def _llama(attention: str, dtype: torch.dtype = torch.float64) -> PreTrainedModel:
     torch.manual_seed(0)
-    settings: dict[str, Any] = dict(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        initializer_range=0.3,
-        attn_implementation=attention,
-    )
-    return _of_type(LlamaForCausalLM(LlamaConfig(**settings)), dtype)
+    config = LlamaConfig(**(SIZES | {"num_key_value_heads": 2, "attn_implementation": attention}))
+    return _of_type(LlamaForCausalLM(config), dtype)
 
 
 def _gpt2(attention: str, dtype: torch.dtype = torch.float64) -> PreTrainedModel:
@@ -73,52 +77,11 @@ def _gpt2(attention: str, dtype: torch.dtype = torch.float64) -> PreTrainedModel
 
 def _qwen2(attention: str, dtype: torch.dtype = torch.float64) -> PreTrainedModel:
     torch.manual_seed(0)
-    settings: dict[str, Any] = dict(
-        vocab_size=VOCABULARY,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=1,
-        initializer_range=0.3,
-        attn_implementation=attention,
-    )
-    return _of_type(Qwen2ForCausalLM(Qwen2Config(**settings)), dtype)
+    config = Qwen2Config(**(SIZES | {"num_key_value_heads": 1, "attn_implementation": attention}))
+    return _of_type(Qwen2ForCausalLM(config), dtype)
 
 
 BUILDERS = {"llama": _llama, "gpt2": _gpt2, "qwen2": _qwen2}
-
-
-def _batch(*shapes: tuple[int, list[int]]) -> GroupBatch:
-    """Random groups of the given lengths of prompt and completions."""
-    rng = torch.Generator().manual_seed(1)
-
-    def ids(n: int) -> list[int]:
-        return [int(token) for token in torch.randint(1, VOCABULARY, (n,), generator=rng)]
-
-    return collate(
-        [
-            TokenisedGroup("p", ids(prompt), [ids(n) for n in lengths], [0.0] * len(lengths), None, 0, False)
-            for prompt, lengths in shapes
-        ]
-    )
-
-
-RAGGED = ((7, [5, 1, 9, 4]), (1, [3, 2]), (12, [6, 6, 2]))
-
-
-def _naive_scores(model: PreTrainedModel, batch: GroupBatch) -> Tensor:
-    """One text at a time through the whole model, a log-softmax over the vocabulary, and a mean."""
-    rows = []
-    for b, n_prompt in enumerate(batch.prompt_lengths.tolist()):
-        row = []
-        for c, n in enumerate(batch.lengths[b].tolist()):
-            text = torch.cat([batch.prompts[b, :n_prompt], batch.completions[b, c, :n]])
-            log_probs = model(input_ids=text[None]).logits[0].log_softmax(-1)
-            each = [log_probs[at - 1, text[at]] for at in range(n_prompt, n_prompt + n)]
-            row.append(torch.stack(each).mean() if each else log_probs.new_zeros(()))
-        rows.append(torch.stack(row))
-    return torch.stack(rows)
 
 
 def _gradients(model: PreTrainedModel, scores: Tensor) -> list[Tensor]:
@@ -139,11 +102,11 @@ def _gap(left: list[Tensor], right: list[Tensor]) -> float:
 @pytest.mark.parametrize("family", BUILDERS)
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_every_layout_gives_the_scores_and_gradients_of_one_text_at_a_time(
-    layout: Any, attention: str, family: str, checkpointing: bool
+    layout: Any, attention: str, family: str, checkpointing: bool, make_batch: MakeBatch, naive_scores: NaiveScores
 ) -> None:
-    model, batch = BUILDERS[family](attention), _batch(*RAGGED)
+    model, batch = BUILDERS[family](attention), make_batch(*RAGGED)
     model.train()
-    expected = _naive_scores(model, batch)
+    expected = naive_scores(model, batch)
     gradients = _gradients(model, expected)
     if checkpointing:
         model.activation_checkpointing_enable()
@@ -156,18 +119,20 @@ def test_every_layout_gives_the_scores_and_gradients_of_one_text_at_a_time(
 
 @BOTH
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
-def test_float32_is_right_to_one_in_a_hundred_thousand(layout: Any, attention: str) -> None:
-    batch = _batch(*RAGGED)
+def test_float32_is_right_to_one_in_a_hundred_thousand(
+    layout: Any, attention: str, make_batch: MakeBatch, naive_scores: NaiveScores
+) -> None:
+    batch = make_batch(*RAGGED)
     exact, model = _llama(attention), _llama(attention, torch.float32)
-    expected = _naive_scores(exact, batch)
+    expected = naive_scores(exact, batch)
     scores = candidate_scores(model, lay_out(batch, layout))
     assert float((scores - expected).detach().abs().max()) < 1e-5
     gradients = [gradient.float() for gradient in _gradients(exact, expected)]
     assert _gap(gradients, _gradients(model, scores)) < 1e-5
 
 
-def test_the_first_token_of_every_candidate_is_predicted_by_the_last_of_the_prompt() -> None:
-    layout = lay_out(_batch((3, [2, 1])), "shared_prefix")
+def test_the_first_token_of_every_candidate_is_predicted_by_the_last_of_the_prompt(make_batch: MakeBatch) -> None:
+    layout = lay_out(make_batch((3, [2, 1])), "shared_prefix")
     # Row: p0 p1 p2 a0 a1 b0. The end of each candidate predicts nothing.
     assert layout.sources.tolist() == [2, 3, 2]
     assert layout.position_ids.tolist() == [[0, 1, 2, 3, 4, 3]]
@@ -188,14 +153,14 @@ def test_a_candidate_sees_the_prompt_and_itself() -> None:
     assert sum(seen[5]) > 0  # padding, too, has something to attend to
 
 
-def test_sharing_holds_each_prompt_once() -> None:
-    batch = _batch(*RAGGED)
+def test_sharing_holds_each_prompt_once(make_batch: MakeBatch) -> None:
+    batch = make_batch(*RAGGED)
     assert lay_out(batch, "shared_prefix").input_ids.shape == (3, 7 + 19)
     assert lay_out(batch, "padded").input_ids.shape == (9, 12 + 6)
 
 
-def test_some_cells_alone_have_the_scores_they_have_among_all() -> None:
-    model, batch = _gpt2("sdpa"), _batch(*RAGGED)
+def test_some_cells_alone_have_the_scores_they_have_among_all(make_batch: MakeBatch) -> None:
+    model, batch = _gpt2("sdpa"), make_batch(*RAGGED)
     every = candidate_scores(model, lay_out(batch, "padded"))
     some = candidate_scores(model, lay_out(batch, "padded", cells={1, 4, 10}))
     kept = torch.zeros(12, dtype=torch.bool)
@@ -207,8 +172,8 @@ def test_some_cells_alone_have_the_scores_they_have_among_all() -> None:
 
 
 @pytest.mark.parametrize("shortcut", ["boolean mask under eager", "positions alone", "mask without positions"])
-def test_the_shortcuts_are_wrong(shortcut: str) -> None:
-    batch = _batch(*RAGGED)
+def test_the_shortcuts_are_wrong(shortcut: str, make_batch: MakeBatch) -> None:
+    batch = make_batch(*RAGGED)
     model = _llama("eager" if "eager" in shortcut else "sdpa")
     layout = lay_out(batch, "shared_prefix")
     inputs = dict(model_inputs(layout, model))
@@ -223,8 +188,8 @@ def test_the_shortcuts_are_wrong(shortcut: str) -> None:
     assert float((hidden - right)[layout.sources].detach().abs().max()) > 1e-2
 
 
-def test_a_mask_per_attention_is_what_that_attention_adds_up() -> None:
-    layout = lay_out(_batch(*RAGGED), "shared_prefix")
+def test_a_mask_per_attention_is_what_that_attention_adds_up(make_batch: MakeBatch) -> None:
+    layout = lay_out(make_batch(*RAGGED), "shared_prefix")
     eager, sdpa = (model_inputs(layout, _llama(name))["attention_mask"] for name in ("eager", "sdpa"))
     assert isinstance(eager, Tensor)
     assert isinstance(sdpa, Tensor)
@@ -244,15 +209,17 @@ def test_a_mask_per_attention_is_what_that_attention_adds_up() -> None:
         (4096, 384, [400] * 6, "padded"),  # 2784 tokens are too many for a dense mask
     ],
 )
-def test_auto_shares_where_it_pays(hidden_size: int, prompt: int, lengths: list[int], expected: str) -> None:
+def test_auto_shares_where_it_pays(
+    hidden_size: int, prompt: int, lengths: list[int], expected: str, make_batch: MakeBatch
+) -> None:
     sharing = PrefixSharing("sdpa", hidden_size, None, None)
-    assert choose_layout(_batch((prompt, lengths)), candidate_layout="auto", sharing=sharing) == expected
+    assert choose_layout(make_batch((prompt, lengths)), candidate_layout="auto", sharing=sharing) == expected
     flex = sharing._replace(attention="flex_attention")
-    assert choose_layout(_batch((prompt, lengths)), candidate_layout="auto", sharing=flex) == "shared_prefix"
+    assert choose_layout(make_batch((prompt, lengths)), candidate_layout="auto", sharing=flex) == "shared_prefix"
 
 
-def test_models_that_cannot_share_a_prompt_are_padded_by_auto_and_refused_by_name() -> None:
-    batch = _batch((384, [50] * 6))
+def test_models_that_cannot_share_a_prompt_are_padded_by_auto_and_refused_by_name(make_batch: MakeBatch) -> None:
+    batch = make_batch((384, [50] * 6))
     bloom = BloomForCausalLM(BloomConfig(vocab_size=VOCABULARY, hidden_size=16, n_layer=1, n_head=2))
     window = MistralConfig(
         vocab_size=VOCABULARY,
@@ -268,21 +235,23 @@ def test_models_that_cannot_share_a_prompt_are_padded_by_auto_and_refused_by_nam
         assert choose_layout(batch, candidate_layout="auto", sharing=sharing) == "padded"
         with pytest.raises(DataError, match="candidate_layout shared_prefix: .* Use candidate_layout"):
             choose_layout(batch, candidate_layout="shared_prefix", sharing=sharing)
-    short = _batch((60, [30] * 6))  # 90 tokens fit into the window, so that it hides nothing
+    short = make_batch((60, [30] * 6))  # 90 tokens fit into the window, so that it hides nothing
     sharing = prefix_sharing(MistralForCausalLM(window))
     assert choose_layout(short, candidate_layout="shared_prefix", sharing=sharing) == "shared_prefix"
 
 
-def test_flex_attention_is_refused_where_it_cannot_train() -> None:
+def test_flex_attention_is_refused_where_it_cannot_train(make_batch: MakeBatch) -> None:
     with pytest.raises(DataError, match="flex_attention trains on CUDA only"):
-        model_inputs(lay_out(_batch(*RAGGED), "shared_prefix"), _llama("flex_attention"))
+        model_inputs(lay_out(make_batch(*RAGGED), "shared_prefix"), _llama("flex_attention"))
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_flex_attention_gives_the_scores_of_one_text_at_a_time() -> None:
-    batch = _batch(*RAGGED)
-    expected = _naive_scores(_llama("eager", torch.float32), batch)
+def test_flex_attention_gives_the_scores_of_one_text_at_a_time(
+    make_batch: MakeBatch, naive_scores: NaiveScores
+) -> None:
+    batch = make_batch(*RAGGED)
+    expected = naive_scores(_llama("eager", torch.float32), batch)
     model = nn.Module.to(_llama("flex_attention", torch.float32), "cuda")
     scores = candidate_scores(model, lay_out(batch, "shared_prefix").to("cuda"))
     assert float((scores.cpu() - expected).detach().abs().max()) < 1e-3

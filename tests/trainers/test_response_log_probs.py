@@ -1,5 +1,5 @@
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from datagen_schemas.errors import DataError
-from datagen_trainers.groups import GroupBatch, TokenisedGroup, collate
+from datagen_trainers.groups import GroupBatch
 from datagen_trainers.layouts import lay_out
 from datagen_trainers.response_log_probs import (
     Head,
@@ -33,7 +33,11 @@ from datagen_trainers.response_log_probs import (
     token_means,
 )
 
+MakeBatch = Callable[..., GroupBatch]
+NaiveScores = Callable[[nn.Module, GroupBatch], Tensor]
+
 VOCABULARY = 61
+RAGGED = ((7, [5, 1, 9, 4]), (3, [3, 2]))
 SMALL: dict[str, Any] = {
     "vocab_size": VOCABULARY,
     "hidden_size": 32,
@@ -63,27 +67,6 @@ def _with_lora(model: PreTrainedModel, *, targets: list[str], **settings: Any) -
             if "lora_B" in name:
                 parameter.normal_(std=0.1)
     return cast(nn.Module, adapted)
-
-
-def _batch() -> GroupBatch:
-    rng = torch.Generator().manual_seed(1)
-    shapes = [(7, [5, 1, 9, 4]), (3, [3, 2])]
-    ids = [[torch.randint(1, VOCABULARY, (n,), generator=rng).tolist() for n in (p, *ls)] for p, ls in shapes]
-    return collate([TokenisedGroup("p", row[0], row[1:], [0.0] * len(row[1:]), None, 0, False) for row in ids])
-
-
-def _naive_scores(model: nn.Module, batch: GroupBatch) -> Tensor:
-    """One text at a time through the whole model, a log-softmax over the vocabulary, and a mean."""
-    rows = []
-    for b, n_prompt in enumerate(batch.prompt_lengths.tolist()):
-        row = []
-        for c, n in enumerate(batch.lengths[b].tolist()):
-            text = torch.cat([batch.prompts[b, :n_prompt], batch.completions[b, c, :n]])
-            log_probs = model(input_ids=text[None]).logits[0].log_softmax(-1)
-            each = [log_probs[at - 1, text[at]] for at in range(n_prompt, n_prompt + n)]
-            row.append(torch.stack(each).mean() if each else log_probs.new_zeros(()))
-        rows.append(torch.stack(row))
-    return torch.stack(rows)
 
 
 def _gradients(scores: Tensor, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -177,8 +160,8 @@ def test_no_rows_give_no_log_probabilities_and_a_gradient_of_zero() -> None:
     assert torch.autograd.grad(log_probs.sum(), weight)[0].abs().sum() == 0
 
 
-def test_a_score_is_the_mean_over_the_tokens_of_a_response() -> None:
-    layout = lay_out(_batch(), "padded")
+def test_a_score_is_the_mean_over_the_tokens_of_a_response(make_batch: MakeBatch) -> None:
+    layout = lay_out(make_batch(*RAGGED), "padded")
     log_probs = torch.arange(24.0)
     assert token_means(log_probs, layout).tolist() == [[2.0, 5.0, 10.0, 16.5], [20.0, 22.5, 0.0, 0.0]]
 
@@ -218,11 +201,11 @@ class _LargestTensor(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("trained", [True, False])
-def test_no_tensor_of_tokens_times_vocabulary_exists(trained: bool) -> None:
+def test_no_tensor_of_tokens_times_vocabulary_exists(trained: bool, make_batch: MakeBatch) -> None:
     vocabulary, tokens, chunk = 4000, 24, 4  # of the sizes below, chunk x vocabulary is the only one near the limit
     model = _llama(vocab_size=vocabulary, hidden_size=4, intermediate_size=4)
     model.get_parameter("lm_head.weight").requires_grad_(trained)
-    batch = _batch()
+    batch = make_batch(*RAGGED)
     assert int(batch.lengths.sum()) == tokens
 
     def largest(scores: Any) -> int:
@@ -258,11 +241,13 @@ def _with_bias() -> PreTrainedModel:
 
 @pytest.mark.parametrize("build", [_llama, _gemma2, _cohere, _granite, _with_bias])
 @pytest.mark.parametrize("layout", ["padded", "shared_prefix"])
-def test_soft_caps_scales_and_biases_of_the_logits_are_respected(build: Any, layout: Any) -> None:
+def test_soft_caps_scales_and_biases_of_the_logits_are_respected(
+    build: Any, layout: Any, make_batch: MakeBatch, naive_scores: NaiveScores
+) -> None:
     torch.manual_seed(0)
-    model, batch = build().double().eval(), _batch()
+    model, batch = build().double().eval(), make_batch(*RAGGED)
     check_head(model)
-    scores, expected = candidate_scores(model, lay_out(batch, layout), chunk_rows=7), _naive_scores(model, batch)
+    scores, expected = candidate_scores(model, lay_out(batch, layout), chunk_rows=7), naive_scores(model, batch)
     assert float((scores - expected).detach().abs().max()) < 2e-6
     weight = [model.get_output_embeddings().weight]
     torch.testing.assert_close(_gradients(scores, weight), _gradients(expected, weight), rtol=1e-5, atol=1e-5)
@@ -310,38 +295,38 @@ def test_checking_is_without_dropout_and_leaves_the_model_in_its_mode() -> None:
 @pytest.mark.parametrize("targets", [["q_proj", "v_proj", "down_proj"], ["q_proj", "lm_head"]])
 @pytest.mark.parametrize("layout", ["padded", "shared_prefix"])
 def test_lora_models_have_their_own_scores_and_gradients_also_with_an_adapted_head(
-    targets: list[str], layout: Any
+    targets: list[str], layout: Any, make_batch: MakeBatch, naive_scores: NaiveScores
 ) -> None:
-    model, batch = _with_lora(_llama().double(), targets=targets).double(), _batch()
+    model, batch = _with_lora(_llama().double(), targets=targets).double(), make_batch(*RAGGED)
     check_head(model)
-    scores, expected = candidate_scores(model, lay_out(batch, layout), chunk_rows=7), _naive_scores(model, batch)
+    scores, expected = candidate_scores(model, lay_out(batch, layout), chunk_rows=7), naive_scores(model, batch)
     torch.testing.assert_close(scores, expected, rtol=0, atol=2e-6)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     assert len(trained) == 2 * (2 * len(targets) - ("lm_head" in targets))
     torch.testing.assert_close(_gradients(scores, trained), _gradients(expected, trained), rtol=1e-5, atol=2e-6)
     with cast(Any, model).disable_adapter():
         torch.testing.assert_close(
-            candidate_scores(model, lay_out(batch, layout)), _naive_scores(model, batch), rtol=0, atol=2e-6
+            candidate_scores(model, lay_out(batch, layout)), naive_scores(model, batch), rtol=0, atol=2e-6
         )
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft asks under the old name
-def test_a_head_that_is_trained_beside_lora_is_used() -> None:
+def test_a_head_that_is_trained_beside_lora_is_used(make_batch: MakeBatch, naive_scores: NaiveScores) -> None:
     model = _with_lora(_llama().double(), targets=["q_proj"], modules_to_save=["lm_head"]).double()
     with torch.no_grad():
         head_of(model).weight.add_(1.0, alpha=0.5).mul_(torch.arange(VOCABULARY)[:, None])
-    batch = _batch()
+    batch = make_batch(*RAGGED)
     torch.testing.assert_close(
-        candidate_scores(model, lay_out(batch, "padded")), _naive_scores(model, batch), rtol=0, atol=1e-4
+        candidate_scores(model, lay_out(batch, "padded")), naive_scores(model, batch), rtol=0, atol=1e-4
     )
     with cast(Any, model).disable_adapter():
         assert head_of(model).weight is cast(Any, model).get_base_model().lm_head.original_module.weight
 
 
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")  # peft asks under the old name
-def test_an_adapter_that_is_merged_is_not_added_again() -> None:
-    model, batch = _with_lora(_llama().double(), targets=["q_proj", "lm_head"]).double(), _batch()
-    expected = _naive_scores(model, batch)
+def test_an_adapter_that_is_merged_is_not_added_again(make_batch: MakeBatch, naive_scores: NaiveScores) -> None:
+    model, batch = _with_lora(_llama().double(), targets=["q_proj", "lm_head"]).double(), make_batch(*RAGGED)
+    expected = naive_scores(model, batch)
     cast(Any, model).merge_adapter()
     torch.testing.assert_close(candidate_scores(model, lay_out(batch, "padded")), expected, rtol=0, atol=2e-6)
 

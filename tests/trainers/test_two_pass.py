@@ -9,10 +9,12 @@ from torch.autograd.graph import saved_tensors_hooks
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from datagen_schemas.errors import DataError
-from datagen_trainers.groups import GroupBatch, TokenisedGroup, collate
+from datagen_trainers.groups import GroupBatch
 from datagen_trainers.layouts import Layout, lay_out
 from datagen_trainers.response_log_probs import candidate_scores
 from datagen_trainers.two_pass import refuse_dropout, two_pass_backward
+
+MakeBatch = Callable[..., GroupBatch]
 
 VOCABULARY = 61
 
@@ -42,12 +44,6 @@ def _gpt2(**dropouts: float) -> PreTrainedModel:
     return model
 
 
-def _batch(*shapes: tuple[int, list[int]]) -> GroupBatch:
-    rng = torch.Generator().manual_seed(1)
-    ids = [[torch.randint(1, VOCABULARY, (n,), generator=rng).tolist() for n in (p, *ls)] for p, ls in shapes]
-    return collate([TokenisedGroup("p", row[0], row[1:], [0.0] * len(row[1:]), None, 0, False) for row in ids])
-
-
 RAGGED = ((7, [5, 1, 9, 4]), (3, [3, 2]))
 
 
@@ -64,9 +60,9 @@ def _gradients(model: nn.Module) -> list[Tensor]:
 @pytest.mark.parametrize("candidates_at_once", [1, 2, 100])
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_two_passes_give_the_loss_scores_and_gradients_of_one(
-    build: Callable[[], PreTrainedModel], candidates_at_once: int, checkpointing: bool
+    build: Callable[[], PreTrainedModel], candidates_at_once: int, checkpointing: bool, make_batch: MakeBatch
 ) -> None:
-    model, batch = build(), _batch(*RAGGED)
+    model, batch = build(), make_batch(*RAGGED)
     scores = candidate_scores(model, lay_out(batch, "padded"))
     loss = _contrast(scores)
     loss.backward()
@@ -82,22 +78,22 @@ def test_two_passes_give_the_loss_scores_and_gradients_of_one(
     torch.testing.assert_close(_gradients(model), expected, rtol=tolerance, atol=tolerance)
 
 
-def test_gradients_are_added_to_those_that_are_there() -> None:
-    model, batch = _gpt2(), _batch(*RAGGED)
+def test_gradients_are_added_to_those_that_are_there(make_batch: MakeBatch) -> None:
+    model, batch = _gpt2(), make_batch(*RAGGED)
     two_pass_backward(model, batch, _contrast)
     once = _gradients(model)
     two_pass_backward(model, batch, _contrast)
     torch.testing.assert_close(_gradients(model), [2 * gradient for gradient in once])
 
 
-def test_a_batch_without_anything_to_compare_gives_every_parameter_a_gradient_of_zero() -> None:
+def test_a_batch_without_anything_to_compare_gives_every_parameter_a_gradient_of_zero(make_batch: MakeBatch) -> None:
     model = _llama()
-    two_pass_backward(model, _batch((4, [3, 2])), lambda scores: torch.zeros_like(scores).sum())
+    two_pass_backward(model, make_batch((4, [3, 2])), lambda scores: torch.zeros_like(scores).sum())
     assert len(_gradients(model)) == len(list(model.parameters()))
     assert all(float(gradient.abs().sum()) == 0 for gradient in _gradients(model))
 
 
-def test_only_the_last_of_the_passes_with_a_gradient_passes_it_on() -> None:
+def test_only_the_last_of_the_passes_with_a_gradient_passes_it_on(make_batch: MakeBatch) -> None:
     events: list[str] = []
 
     @contextmanager
@@ -114,7 +110,9 @@ def test_only_the_last_of_the_passes_with_a_gradient_passes_it_on() -> None:
         events.append("backward")
         scalar.backward()
 
-    two_pass_backward(_gpt2(), _batch((4, [3, 2, 5])), _contrast, scorer=scorer, backward=backward, no_sync=no_sync)
+    two_pass_backward(
+        _gpt2(), make_batch((4, [3, 2, 5])), _contrast, scorer=scorer, backward=backward, no_sync=no_sync
+    )
     apart = ["(", "forward", "backward", ")"]
     assert events == ["look"] * 3 + apart * 2 + ["forward", "backward"]
 
@@ -137,9 +135,9 @@ def _kept_for_backward(step: Callable[[], object]) -> int:
     return held[1]
 
 
-def test_memory_does_not_grow_with_the_number_of_candidates() -> None:
+def test_memory_does_not_grow_with_the_number_of_candidates(make_batch: MakeBatch) -> None:
     model = _gpt2()
-    few, many = _batch((20, [10] * 2)), _batch((20, [10] * 16))
+    few, many = make_batch((20, [10] * 2)), make_batch((20, [10] * 16))
     two = [_kept_for_backward(lambda batch=batch: two_pass_backward(model, batch, _contrast)) for batch in (few, many)]  # type: ignore[misc]  # a lambda's default has no type
     one = [
         _kept_for_backward(lambda batch=batch: _contrast(candidate_scores(model, lay_out(batch, "padded"))).backward())  # type: ignore[misc]  # the same
@@ -151,9 +149,9 @@ def test_memory_does_not_grow_with_the_number_of_candidates() -> None:
 
 
 @pytest.mark.parametrize("model", [_gpt2(attn_pdrop=0.1), _gpt2(resid_pdrop=0.1), _llama(attention_dropout=0.1)])
-def test_dropout_is_refused_while_it_is_on(model: PreTrainedModel) -> None:
+def test_dropout_is_refused_while_it_is_on(model: PreTrainedModel, make_batch: MakeBatch) -> None:
     with pytest.raises(DataError, match="group_memory two_pass: dropout is on in .*attn"):
-        two_pass_backward(model, _batch(*RAGGED), _contrast)
+        two_pass_backward(model, make_batch(*RAGGED), _contrast)
     refuse_dropout(model.eval())
 
 

@@ -12,7 +12,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -29,10 +29,11 @@ from datagen_trainers.aft_config import check_settings
 from datagen_trainers.aft_terms import Inputs, Row, Terms, attached, collator, denominators, detach, exact, terms
 from datagen_trainers.data_parallel import expect_gradients, seed_dropout
 from datagen_trainers.examples import batch_schedule
-from datagen_trainers.groups import GroupBatch, TokenisedGroup, collate, tokenised_groups
-from datagen_trainers.layouts import choose_layout, lay_out, prefix_sharing
+from datagen_trainers.groups import GroupBatch, Small, TokenisedGroup, at_most, collate, tokenised_groups
+from datagen_trainers.layouts import Layout, choose_layout, lay_out, prefix_sharing
 from datagen_trainers.losses.alignment import (
     AlignmentCounts,
+    LossName,
     alignment_counts,
     alignment_log,
 )
@@ -40,6 +41,7 @@ from datagen_trainers.metrics.assessment import pair_counts
 from datagen_trainers.model_card import model_card
 from datagen_trainers.response_log_probs import candidate_scores, check_head
 from datagen_trainers.run_folder import finished_run, run_fingerprint
+from datagen_trainers.sharding import Uncast
 from datagen_trainers.training import (
     Batches,
     TrainProgress,
@@ -57,6 +59,9 @@ log = logging.getLogger(__name__)
 WHAT = """Alignment fine-tuning (AFT), Eq. 4 of the first paper below: the next-token loss on the reference solution, \
 and an alignment loss that scores better responses to a question above worse ones."""
 
+# Binary feedback is ranking with the scores 1 and 0 (section 4.3), and one function computes both.
+RANKED: dict[LossName, LossName] = {"a": "r", "dc": "rdc1", "bc": "rbc"}
+
 OUT_OF_MEMORY = (
     "lower --batch-size and raise --accumulation, --activation-checkpointing, --group-memory two_pass, --bf16,"
     " --lora-r 16"
@@ -70,9 +75,10 @@ class AftResult(NamedTuple):
     steps: int
     n_groups: int
     n_responses: int
+    n_beyond_k: int  # responses left out, by `AftConfig.k`
     n_too_long: int  # responses left out
     n_too_long_references: int  # references left out; the responses of their questions are still compared
-    n_small_groups: int  # groups left out, with fewer than two responses
+    n_small_groups: int  # with fewer than two responses; only the reference is learnt, if there is one
     loss: float  # mean of about the last hundredth of the run
     metrics: dict[str, float]  # the last that were logged
     seconds: float  # of this call
@@ -103,7 +109,11 @@ def train_aft(
     check_head(model)
     rows = ([one.prompt, one.responses, one.scores, one.reference] for one in groups)
     fingerprint = run_fingerprint(rows, model=model, settings=asdict(config))
-    data = tokenised_groups((_first(one, config.k) for one in groups), tokenizer, max_length=config.max_length)
+    chosen = [at_most(one, config.k) for one in groups]
+    # Without a pair L_A is 0, and the reference is learnt all the same (Eq. 4).
+    small: Small = "keep_reference" if config.vft_weight else "drop"
+    data = tokenised_groups(chosen, tokenizer, max_length=config.max_length, small=small)
+    n_beyond_k = sum(len(one.responses) for one in groups) - sum(len(one.responses) for one in chosen)
     if not groups:
         raise DataError("no group to train on: there are none. Give the groups that `datagen rank` wrote.")
     if not data.groups:
@@ -120,13 +130,21 @@ def train_aft(
     for n, what in ((data.n_too_long_responses, "responses"), (data.n_too_long_references, "references")):
         if n:
             log.warning("%d %s longer than %d tokens with their prompt are left out", n, what, config.max_length)
+    if config.loss in RANKED and any(len(set(group.scores)) > 2 for group in data.groups):
+        name = RANKED[config.loss]
+        log.warning("scores of more than two levels: --loss %s is what the paper calls %s there", config.loss, name)
+        config = replace(config, loss=name)
+    if n_beyond_k:
+        log.warning("%d responses beyond %d of a question are left out", n_beyond_k, config.k)
     if data.n_small_groups:
-        log.warning("%d groups with fewer than two responses are left out", data.n_small_groups)
+        what = "are left out" if small == "drop" else "have their references learnt, where they have one"
+        log.warning("%d groups with fewer than two responses %s", data.n_small_groups, what)
     if config.vft_weight and not any(group.reference for group in data.groups):
         log.warning("no group has a reference: only the alignment loss trains")
     counts = {
         "n_groups": len(data.groups),
         "n_responses": sum(len(group.responses) for group in data.groups),
+        "n_beyond_k": n_beyond_k,
         "n_too_long": data.n_too_long_responses,
         "n_too_long_references": data.n_too_long_references,
         "n_small_groups": data.n_small_groups,
@@ -139,9 +157,9 @@ def train_aft(
     lengths = [len(group.prompt) + sum(map(len, group.responses)) for group in data.groups]
     schedule = batch_schedule(lengths, batch_size=config.batch_size, epochs=config.epochs, seed=config.seed)
     arguments = training_arguments(config, n_batches=len(schedule), out=out)
-    nn.Module.to(model, arguments.device)
     dataset = [Row(group, None) for group in data.groups]
     if config.loss == "rank_dpo":
+        nn.Module.to(model, arguments.device)
         dataset = [Row(group, _scores_before(model, group, config)) for group in data.groups]
     open_run_once(arguments, out=out, fingerprint=fingerprint, resume=resume)
     dropout = 0.0 if config.group_memory == "two_pass" else None
@@ -154,7 +172,7 @@ def train_aft(
             train_dataset=Batches(dataset, schedule, processes=arguments.world_size),
             config=config,
         )
-        run(trainer, on_progress=on_progress, out_of_memory=OUT_OF_MEMORY)
+        run(trainer, config, on_progress=on_progress, out_of_memory=OUT_OF_MEMORY)
     finally:
         detach(trained)
     metrics = trainer.last_metrics()
@@ -188,6 +206,11 @@ class AftTrainer(Trainer):
         """A trainer of `attached` models."""
         expect_gradients(args, model)
         super().__init__(model, args, **kwargs)
+        if self.is_fsdp_enabled and config.group_memory == "two_pass":
+            raise DataError(
+                "--group-memory two_pass takes as many forward passes as a question has responses, and with FSDP every"
+                " process must take as many. Leave it out, or launch without FSDP."
+            )
         seed_dropout(args)
         self._config = config
         self._sums: Tensor | None = None
@@ -211,7 +234,7 @@ class AftTrainer(Trainer):
     ) -> Any:  # Any: Trainer's own result
         """L_AFT of a batch as its share of the update's."""
         assert isinstance(num_items_in_batch, Tensor)
-        outputs = model(**inputs)
+        outputs = model(inputs=Uncast(inputs))
         loss = self._loss(Terms(outputs["vft"], outputs["align"]), num_items_in_batch)
         self._count(outputs["scores"].detach(), inputs, loss)
         return (loss, outputs) if return_outputs else loss
@@ -234,12 +257,15 @@ class AftTrainer(Trainer):
         def loss_of(scores: Tensor) -> Tensor:
             return self._loss(terms(scores, on_device, self._config, reference_scores=reference_scores), totals)
 
+        def score(wrapped: nn.Module, layout: Layout) -> Tensor:
+            return cast(Tensor, wrapped(inputs=Uncast({"layout": layout._asdict()}))["scores"])
+
         with self.compute_loss_context_manager():
             result = two_pass_backward(
                 model,
                 batch,
                 loss_of,
-                scorer=lambda wrapped, layout: cast(Tensor, wrapped(layout=layout._asdict())["scores"]),
+                scorer=score,
                 backward=self.accelerator.backward,
                 no_sync=partial(self.accelerator.no_sync, model),
             )
@@ -320,7 +346,3 @@ def _scores_before(model: PreTrainedModel, group: TokenisedGroup, config: AftCon
         scores = candidate_scores(model, layout.to(device))
     model.train(was_training)
     return [float(score) for score in scores[0]]
-
-
-def _first(group: AlignmentGroup, k: int | None) -> AlignmentGroup:
-    return group.model_copy(update={name: getattr(group, name)[:k] for name in ("responses", "scores", "sources")})

@@ -25,7 +25,7 @@ class AftConfig(TrainingConfig):
     constraint: bool = False  # of rrhf, pro and rank_dpo
     vft_weight: float = 1.0
     vft_reduction: Literal["mean", "sum"] = "mean"  # over the tokens of a reference; Eq. 1 writes the sum
-    k: int | None = 6  # responses of a question at most, the first ones; None takes all
+    k: int | None = None  # responses of a question at most: see `groups.at_most`; the paper samples 6 and takes all
     candidate_layout: CandidateLayout = "auto"
     group_memory: Literal["normal", "two_pass"] = "normal"  # two_pass: exact, memory of one response, slower
 

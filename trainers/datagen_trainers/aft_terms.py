@@ -15,6 +15,7 @@ from datagen_trainers.groups import GroupBatch, TokenisedGroup, collate
 from datagen_trainers.layouts import Layout, PrefixSharing, choose_layout, lay_out
 from datagen_trainers.losses.alignment import alignment_loss, groups_with_pairs
 from datagen_trainers.response_log_probs import candidate_scores
+from datagen_trainers.sharding import Uncast
 
 Inputs = dict[str, Any]  # Any: what the collator makes, moved to the device
 
@@ -42,17 +43,16 @@ def attached(model: PreTrainedModel, config: AftConfig) -> PreTrainedModel:
 
     def forward(
         *args: Any,  # Any: the model's own arguments
-        batch: Mapping[str, Tensor] | None = None,
-        layout: Mapping[str, Tensor] | None = None,
-        reference_scores: Tensor | None = None,
+        inputs: Uncast[Inputs] | None = None,
         **kwargs: Any,  # Any: the model's own arguments
     ) -> Any:  # Any: the model's own result
-        if layout is None:
+        if inputs is None:
             return plain(*args, **kwargs)
-        scores = candidate_scores(model, Layout(**layout))
-        if batch is None:
+        given = inputs.value
+        scores = candidate_scores(model, Layout(**given["layout"]))
+        if "batch" not in given:
             return {"scores": scores}
-        sums = terms(scores, GroupBatch(**batch), config, reference_scores=reference_scores)
+        sums = terms(scores, GroupBatch(**given["batch"]), config, reference_scores=given.get("reference_scores"))
         return {**sums._asdict(), "scores": scores}
 
     model.forward = forward

@@ -16,6 +16,8 @@ from datagen_schemas.alignment import AlignmentGroup
 from datagen_schemas.errors import DataError
 from datagen_trainers.examples import prompt_ids
 
+Small = Literal["drop", "keep_reference", "keep"]
+
 
 class TokenisedGroup(NamedTuple):
     """Token ids of one question and of those of its responses that fit; every response closes with its end token."""
@@ -59,6 +61,17 @@ class GroupBatch(NamedTuple):
         return GroupBatch(*(tensor.to(device) for tensor in self))
 
 
+def at_most(group: AlignmentGroup, k: int | None) -> AlignmentGroup:
+    """The group with k of its responses at most, evenly spread over their order by score: a best and a worst stay."""
+    n = len(group.responses)
+    if k is None or n <= k:
+        return group
+    by_score = sorted(range(n), key=lambda i: -group.scores[i])
+    kept = sorted(by_score[(i * (n - 1) + (k - 1) // 2) // (k - 1)] for i in range(k))
+    columns = ("responses", "scores", "sources")
+    return group.model_copy(update={name: tuple(getattr(group, name)[i] for i in kept) for name in columns})
+
+
 def tokenised(group: AlignmentGroup, tokenizer: PreTrainedTokenizerBase, *, max_length: int) -> TokenisedGroup:
     """Token ids of a group; a completion that exceeds `max_length` with its prompt is left out, not cut.
 
@@ -98,17 +111,17 @@ def tokenised_groups(
     tokenizer: PreTrainedTokenizerBase,
     *,
     max_length: int,
-    small: Literal["drop", "keep"] = "drop",
+    small: Small = "drop",
 ) -> TokenisedGroups:
     """Token ids of every group, with what was left out counted.
 
-    A group with fewer than two responses has nothing to compare. `small="keep"` keeps it for its reference and for
-    its one response; a group without any completion is left out even then.
+    A group with fewer than two responses has nothing to compare. "keep_reference" keeps it if it has a reference,
+    "keep" for its one response, too; a group without any completion is left out even then.
     """
     every = [tokenised(group, tokenizer, max_length=max_length) for group in groups]
-    least = 2 if small == "drop" else 0
+    least = {"drop": 2, "keep_reference": 2, "keep": 1}[small]
     return TokenisedGroups(
-        groups=[g for g in every if len(g.responses) >= least and (g.responses or g.reference is not None)],
+        groups=[g for g in every if len(g.responses) >= least or (small != "drop" and g.reference is not None)],
         n_too_long_responses=sum(g.n_too_long for g in every),
         n_too_long_references=sum(g.reference_too_long for g in every),
         n_small_groups=sum(len(g.responses) < 2 for g in every),

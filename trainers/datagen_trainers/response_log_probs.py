@@ -4,7 +4,8 @@ The hidden states that predict a response token go through the head in chunks of
 before the next one's are made. So nothing of the size tokens x vocabulary exists, forward or backward.
 """
 
-from typing import Any, NamedTuple, cast
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.autograd.function import once_differentiable
 from datagen_schemas.errors import DataError
 from datagen_trainers.layouts import Layout, backbone, causal_lm, model_inputs
 
+T = TypeVar("T")
 CHUNK_ROWS = 256  # 31 MiB of float32 logits at a vocabulary of 32,000
 
 
@@ -44,6 +46,29 @@ def head_of(model: nn.Module) -> Head:
     scale /= float(getattr(config, "logits_scaling", None) or 1.0)  # Granite divides
     softcap = getattr(config, "final_logit_softcapping", None)  # Gemma
     return Head(weight, bias, scale, float(softcap) if softcap else None)
+
+
+def through_head(model: nn.Module, hidden: Tensor, compute: Callable[[Tensor, Head], T]) -> T:
+    """`compute(hidden, head)`, as what the head's own module makes of hidden states.
+
+    FSDP has a module's weights whole only while it is called, and gathers their gradients by the call's results.
+
+    Args:
+        model: whose head it is.
+        hidden: states that go in.
+        compute: what to do, in place of the module's logits; gives a tensor, or a tuple or a dict of some.
+    """
+    layer = causal_lm(model).get_output_embeddings()
+    if layer is None:
+        return compute(hidden, head_of(model))  # which says what is wrong
+    before = vars(layer).get("forward")
+    layer.forward = lambda states: compute(states, head_of(model))
+    try:
+        return cast(T, layer(hidden))
+    finally:
+        del layer.forward
+        if before is not None:
+            layer.forward = before
 
 
 def _linear(layer: nn.Module) -> tuple[Tensor, Tensor | None]:
@@ -107,8 +132,10 @@ def candidate_scores(model: nn.Module, layout: Layout, *, chunk_rows: int = CHUN
         (B, C) float32 (float64 for a float64 model); 0 without gradient for a completion that is not in the layout.
     """
     hidden = cast(Any, backbone(model))(**model_inputs(layout, model)).last_hidden_state  # Any: a model's output type
-    log_probs = token_log_probs(
-        hidden.flatten(0, 1)[layout.sources], head_of(model), layout.targets, chunk_rows=chunk_rows
+    log_probs = through_head(
+        model,
+        hidden.flatten(0, 1)[layout.sources],
+        lambda states, head: token_log_probs(states, head, layout.targets, chunk_rows=chunk_rows),
     )
     return token_means(log_probs, layout)
 

@@ -43,6 +43,7 @@ from datagen_trainers.seg_batch import (
 )
 from datagen_trainers.seg_config import SegConfig as SegConfig
 from datagen_trainers.seg_config import check_settings, task_of
+from datagen_trainers.sharding import Uncast
 from datagen_trainers.training import (
     Batches,
     TrainProgress,
@@ -166,7 +167,7 @@ def train_seg(
             config=config,
             tokens=list(accumulate(sum(lengths[i] for i in batch) for batch in schedule)),
         )
-        run(trainer, on_progress=on_progress, out_of_memory=OUT_OF_MEMORY)
+        run(trainer, config, on_progress=on_progress, out_of_memory=OUT_OF_MEMORY)
     finally:
         detach(trained)
     metrics, best = trainer.last_metrics(), trainer.best()
@@ -272,7 +273,7 @@ class SegmentationTrainer(Trainer):
         """L of a batch as its share of the update's."""
         assert isinstance(num_items_in_batch, Tensor)
         scales = scales_of(num_items_in_batch, inputs["loss_index"], self._settings)
-        outputs = model(segmentation={**inputs, **scales._asdict()})
+        outputs = model(inputs=Uncast({**inputs, **scales._asdict()}))
         # Data parallelism takes the mean over processes of what is already a share of their sum.
         loss = outputs["total"] * int(self.args.world_size)
         found = sums_for_log(outputs, inputs)
@@ -309,7 +310,7 @@ class SegmentationTrainer(Trainer):
             inputs = cast(Inputs, self._prepare_inputs(cast(Any, self.data_collator)([batches[i]])))
             nothing = {"ce_scale": torch.zeros(()), "answer_scale": torch.zeros(len(inputs["losses"]))}
             with self.compute_loss_context_manager():
-                outputs = self.model(segmentation=self._prepare_inputs({**inputs, **nothing}))
+                outputs = self.model(inputs=Uncast(self._prepare_inputs({**inputs, **nothing})))
             part = sums_for_log(outputs, inputs)
             sums = part if sums is None else sums + part
         self.model.train(was_training)

@@ -16,7 +16,8 @@ from datagen_trainers.examples import IGNORED, Encoded
 from datagen_trainers.layouts import backbone
 from datagen_trainers.losses.fused import SegmentationSums, fused_segmentation_loss
 from datagen_trainers.losses.segmentation import TOKEN_LOSSES, SegmentationSettings
-from datagen_trainers.response_log_probs import head_of
+from datagen_trainers.response_log_probs import Head, through_head
+from datagen_trainers.sharding import Uncast
 
 Inputs = dict[str, Any]  # Any: what the collator makes, moved to the device
 INSTRUCTION = -1  # the `sequence` of a row that is in no answer
@@ -146,12 +147,12 @@ def attached(model: PreTrainedModel, settings: SegmentationSettings) -> PreTrain
 
     def forward(
         *args: Any,  # Any: the model's own arguments
-        segmentation: Mapping[str, Any] | None = None,  # Any: nested tensors
+        inputs: Uncast[Inputs] | None = None,
         **kwargs: Any,  # Any: the model's own arguments
     ) -> Any:  # Any: the model's own result
-        if segmentation is None:
+        if inputs is None:
             return plain(*args, **kwargs)
-        return segmentation_sums(model, segmentation, settings)._asdict()
+        return segmentation_sums(model, inputs.value, settings)._asdict()
 
     model.forward = forward
     return model
@@ -163,16 +164,20 @@ def segmentation_sums(
     """The sums of a batch; call it inside the training module's forward."""
     # No mask: causal attention never looks right, where the padding is, and without one the kernels are faster.
     hidden = cast(Any, backbone(model))(input_ids=inputs["input_ids"], use_cache=False).last_hidden_state
-    return fused_segmentation_loss(
-        hidden.flatten(0, 1)[inputs["sources"]],
-        head_of(model),
-        inputs["targets"],
-        inputs["sequence"],
-        losses=inputs["losses"],
-        settings=settings,
-        ce_scale=inputs["ce_scale"],
-        answer_scale=inputs["answer_scale"],
-    )
+
+    def loss(states: Tensor, head: Head) -> SegmentationSums:
+        return fused_segmentation_loss(
+            states,
+            head,
+            inputs["targets"],
+            inputs["sequence"],
+            losses=inputs["losses"],
+            settings=settings,
+            ce_scale=inputs["ce_scale"],
+            answer_scale=inputs["answer_scale"],
+        )
+
+    return through_head(model, hidden.flatten(0, 1)[inputs["sources"]], loss)
 
 
 @torch.no_grad()

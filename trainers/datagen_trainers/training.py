@@ -31,6 +31,7 @@ from transformers.utils import logging as transformers_logging
 
 from datagen_schemas.errors import DataError, MissingExtraError
 from datagen_trainers.run_folder import CHECKPOINTS, finish_run, last_checkpoint, open_run
+from datagen_trainers.sharding import prepare_sharding, whole_weights
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class TrainingConfig:
     lora_r: int | None = None  # rank of LoRA adapters on all linear layers but the head; None trains every weight
     lora_alpha: int = 32
     lora_dropout: float = 0.05
-    lora_head: bool = False  # adapters on the head as well
+    lora_head: bool = False  # adapters on the head as well, unless it is the embedding
     lora_merge: bool = True  # write a whole model; False writes the adapter alone
     four_bit: bool = False  # QLoRA: the base was loaded in 4 bits (`load_model`), so only an adapter can be written
     checkpoints: int = 10  # how often the run is saved on its way; what an interruption can cost is one part of these
@@ -219,19 +220,25 @@ def _wait(arguments: TrainingArguments) -> None:
         arguments.distributed_state.wait_for_everyone()
 
 
-def run(trainer: Trainer, *, on_progress: Callable[[TrainProgress], None] | None, out_of_memory: str) -> None:
+def run(
+    trainer: Trainer,
+    config: TrainingConfig,
+    *,
+    on_progress: Callable[[TrainProgress], None] | None,
+    out_of_memory: str,
+) -> None:
     """Train from the last checkpoint, or from the start, to the end.
 
     Args:
         trainer: with `training_arguments`.
+        config: the settings.
         on_progress: told of every update, by the main process only.
         out_of_memory: what to do then, in words.
 
     Raises:
         DataError: the memory does not suffice, the loss became NaN, or the launcher asks for what we cannot save.
     """
-    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
-        raise DataError("FSDP and DeepSpeed are not supported. Launch with plain data parallelism, and use --lora-r.")
+    prepare_sharding(trainer, four_bit=config.four_bit)
     trainer.remove_callback(PrinterCallback)  # results go to stdout, and progress to `on_progress`
     trainer.add_callback(RefuseNaN())
     if on_progress is not None and trainer.args.process_index == 0:
@@ -269,7 +276,7 @@ def with_adapters(model: PreTrainedModel, config: TrainingConfig, *, dropout: fl
         dropout: in place of the configured one.
 
     Raises:
-        DataError: the model is itself an adapter, or its head is to be adapted and is the embedding as well.
+        DataError: the model is itself an adapter.
         MissingExtraError: peft is not installed.
     """
     if getattr(model, "_hf_peft_config_loaded", False):
@@ -279,10 +286,9 @@ def with_adapters(model: PreTrainedModel, config: TrainingConfig, *, dropout: fl
         )
     if config.lora_r is None:
         return model
-    if config.lora_head and model.config.tie_word_embeddings:
-        raise DataError(
-            "lora_head: this model's head is its embedding, which would change with it. Leave the head out."
-        )
+    with_head = config.lora_head and not model.config.tie_word_embeddings
+    if config.lora_head and not with_head:
+        log.warning("lora_head: this model's head is its embedding, which would change with it, and gets no adapter")
     try:
         from peft import LoraConfig, get_peft_model  # 5 s: only when it is asked for
     except ImportError as error:
@@ -291,7 +297,7 @@ def with_adapters(model: PreTrainedModel, config: TrainingConfig, *, dropout: fl
         r=config.lora_r,
         lora_alpha=config.lora_alpha,
         lora_dropout=config.lora_dropout if dropout is None else dropout,
-        target_modules=_linear_names(model) if config.lora_head else "all-linear",  # peft's word leaves out the head
+        target_modules=_linear_names(model) if with_head else "all-linear",  # peft's word leaves out the head
         task_type="CAUSAL_LM",
     )
     # The adapters' first weights are random, and the trainer sets its seed only later.
@@ -351,9 +357,11 @@ def write_run(
     """Write the trained model, or its adapter alone, with tokenizer, card and record; the main process does, once."""
     model = cast(Any, trainer.model)  # Any: a PeftModel, of an optional package
     trained = model.merge_and_unload() if config.lora_r and config.lora_merge else model
-    if trainer.args.process_index == 0:
+    is_main = trainer.args.process_index == 0
+    weights = whole_weights(trained, keep=is_main) if trainer.is_fsdp_enabled else None
+    if is_main:
         with without_bars(), _without_peft_warning():
-            trained.save_pretrained(out)
+            trained.save_pretrained(out, state_dict=weights)
         tokenizer.save_pretrained(out)
         (out / "README.md").write_text(card, encoding="utf-8")
         finish_run(out, fingerprint=fingerprint, result=record)

@@ -101,7 +101,7 @@ def train(
         data_collator=_collator(tokenizer),
         train_dataset=Batches(data.encoded, schedule, processes=arguments.world_size),
     )
-    run(trainer, on_progress=on_progress, out_of_memory=OUT_OF_MEMORY)
+    run(trainer, config, on_progress=on_progress, out_of_memory=OUT_OF_MEMORY)
     base = model.config.name_or_path or "random weights"
     card = model_card(
         what=WHAT,

@@ -1,10 +1,7 @@
-import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,22 +13,15 @@ from torch import Tensor
 from datagen_trainers.losses.alignment import (
     ALIGNMENT_LOSSES,
     AlignmentConfig,
-    alignment_counts,
-    alignment_log,
     alignment_loss,
     boundary_constraint_loss,
     detached_constraint_loss,
-    groups_with_pairs,
-    mean_over_groups,
     pairs,
     ranking_loss,
     rdc2_loss,
-    token_mean,
 )
 
-DATA = Path(os.environ.get("DATAGEN_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
-VECTORS = DATA.parent / "vectors" / "losses.json"
-needs_vectors = pytest.mark.skipif(not VECTORS.is_file(), reason=f"no vectors at {VECTORS}: set DATAGEN_TEST_DATA")
+Vectors = dict[str, Any]  # Any: JSON
 
 # Every loss there is, with each choice that changes its value or gradient.
 CONFIGS = [
@@ -124,10 +114,9 @@ def batches(draw: st.DrawFn) -> tuple[Tensor, Tensor, Tensor]:
     return scores, ranks, valid
 
 
-@needs_vectors
-def test_values_and_gradients_are_those_of_the_independent_implementation() -> None:
+def test_values_and_gradients_are_those_of_the_independent_implementation(vectors: Vectors) -> None:
     compared = 0
-    for vector in json.loads(VECTORS.read_text())["aft"]:
+    for vector in vectors["aft"]:
         scores, ranks, reference = (
             torch.tensor([vector[name]], dtype=torch.float64) for name in ("scores", "rank", "ref_scores")
         )
@@ -154,20 +143,12 @@ def test_values_and_gradients_are_those_of_the_independent_implementation() -> N
     assert compared == 6 * (11 + 4)
 
 
-@needs_vectors
-def test_the_gradient_around_the_boundary_is_that_of_the_vectors() -> None:
-    table = json.loads(VECTORS.read_text())["bc_boundary_sign"]
+def test_the_gradient_around_the_boundary_is_that_of_the_vectors(vectors: Vectors) -> None:
+    table = vectors["bc_boundary_sign"]
     for row in table["rows"]:
         inputs = group([*table["scores_positive"], row["s_n"]], [1, 1, 0])
         _, gradient = value_and_gradient(boundary_constraint_loss, *inputs)
         assert gradient[0].tolist() == pytest.approx(row["grad"], rel=0, abs=1e-9)
-
-
-@needs_vectors
-def test_token_means_are_those_of_the_vectors() -> None:
-    table = json.loads(VECTORS.read_text())["token_mean_score"]
-    log_probs, mask = torch.tensor(table["token_logps"], dtype=torch.float64), torch.tensor(table["mask"]).bool()
-    assert token_mean(log_probs, mask).tolist() == pytest.approx(table["score"], abs=1e-12)
 
 
 def test_three_candidates_by_hand() -> None:
@@ -370,73 +351,6 @@ def test_ranks_may_be_whole_numbers_booleans_or_floats() -> None:
             for ranks in (torch.tensor([[True, False]]), torch.tensor([[1, 0]]), torch.tensor([[1.0, 0.0]]))
         }
         assert len(values) == 1
-
-
-def test_token_means_ignore_what_the_mask_leaves_out() -> None:
-    log_probs = torch.tensor([[-1.0, -3.0, math.nan], [-math.inf, -0.5, -0.25], [math.nan, 0.0, 0.0]])
-    leaf = log_probs.requires_grad_()
-    mask = torch.tensor([[True, True, False], [False, True, False], [False, False, False]])
-    score = token_mean(leaf, mask)
-    assert score.tolist() == [-2.0, -0.5, 0.0]
-    score.sum().backward()
-    assert leaf.grad is not None
-    assert leaf.grad.tolist() == [[0.5, 0.5, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]
-
-
-def test_token_means_add_half_precision_up_in_float32() -> None:
-    # In bfloat16 a sum stops growing: 256 + 1 = 256.
-    log_probs = torch.full((1, 1000), -1.0, dtype=torch.bfloat16)
-    score = token_mean(log_probs, torch.ones(1, 1000, dtype=torch.bool))
-    assert score.dtype == torch.float32 and score.item() == -1.0
-
-
-def test_the_mean_counts_groups_with_pairs_only() -> None:
-    ranks = torch.tensor([[1, 0], [1, 1], [1, 0], [1, 0]])
-    valid = torch.tensor([[True, True], [True, True], [True, False], [True, True]])
-    assert groups_with_pairs(ranks, valid).tolist() == [True, False, False, True]
-    assert mean_over_groups(torch.tensor([1.0, 9.0, math.nan, 4.0]), ranks, valid).item() == 2.5
-
-
-def test_the_mean_over_no_groups_is_a_0_that_can_be_differentiated() -> None:
-    scores = torch.tensor([[-0.5, -1.0]], requires_grad=True)
-    ranks, valid = torch.tensor([[1, 1]]), torch.ones(1, 2, dtype=torch.bool)
-    mean = mean_over_groups(ranking_loss(scores, ranks, valid), ranks, valid)
-    mean.backward()
-    assert mean.item() == 0.0
-    assert scores.grad is not None and scores.grad.tolist() == [[0.0, 0.0]]
-
-
-def test_logged_shares_and_scores_are_those_counted_by_hand() -> None:
-    scores = torch.tensor([[-0.3, -0.5, -0.7, -0.6], [-1.0, -2.0, -3.0, 7.0], [-4.0, -5.0, 7.0, 7.0], [7.0] * 4])
-    ranks = torch.tensor([[1, 1, 0, 0], [2, 1, 0, 9], [1, 1, 9, 0], [1, 0, 1, 0]])
-    valid = torch.tensor([[True] * 4, [True, True, True, False], [True, True, False, False], [False] * 4])
-    counts = alignment_counts(scores, ranks, valid, boundary_beta=0.15)
-    # Group 1: B = -0.5 - 0.15, and of -0.7 and -0.6 the first is below. Group 2: -2 is below -1.15, -3 below -2.15.
-    # Group 3 has no pair, and group 4 is padding.
-    assert [int(count) for count in counts[:4]] == [3, 2, 4, 3]
-    logged = alignment_log(counts)
-    assert logged["groups_without_pairs"] == pytest.approx(1 / 3)
-    assert logged["below_boundary"] == 0.75
-    assert logged["score_best"] == pytest.approx((-0.4 - 1.0) / 2)
-    assert logged["score_worst"] == pytest.approx((-0.65 - 3.0) / 2)
-
-
-def test_a_response_at_the_boundary_is_not_below_it() -> None:
-    scores, ranks, valid = group([-0.5, -0.75], [1, 0])
-    assert alignment_log(alignment_counts(scores, ranks, valid, boundary_beta=0.25))["below_boundary"] == 0.0
-
-
-def test_nothing_to_log_is_nan_and_counts_add_up() -> None:
-    empty = alignment_counts(torch.zeros(1, 2), torch.zeros(1, 2), torch.zeros(1, 2, dtype=torch.bool))
-    assert all(math.isnan(value) for value in alignment_log(empty).values())
-    inputs = (
-        torch.tensor([[-0.3, -0.9], [-0.2, -0.1]]),
-        torch.tensor([[1, 0], [1, 1]]),
-        torch.ones(2, 2, dtype=torch.bool),
-    )
-    halves = [alignment_counts(*(tensor[b : b + 1] for tensor in inputs)) for b in range(2)]
-    whole = alignment_counts(*inputs)
-    assert [float(a + b) for a, b in zip(*halves, strict=True)] == pytest.approx([float(count) for count in whole])
 
 
 @pytest.mark.parametrize(

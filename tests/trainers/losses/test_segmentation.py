@@ -1,6 +1,4 @@
-import json
 import math
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -25,9 +23,8 @@ from datagen_trainers.losses.segmentation import (
     user_loss,
 )
 
-DATA = Path(os.environ.get("DATAGEN_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
-VECTORS = DATA.parent / "vectors" / "losses.json"
-needs_vectors = pytest.mark.skipif(not VECTORS.is_file(), reason=f"no vectors at {VECTORS}: set DATAGEN_TEST_DATA")
+Vectors = dict[str, Any]  # Any: JSON
+
 
 Loss = Callable[..., Tensor]
 FUNCTIONS: dict[str, Loss] = {
@@ -118,9 +115,7 @@ def double(rows: list[list[float]]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-@needs_vectors
-def test_values_and_gradients_are_the_reference_vectors() -> None:
-    vectors = json.loads(VECTORS.read_text())
+def test_values_and_gradients_are_the_reference_vectors(vectors: Vectors) -> None:
     seen = set()
     for item in vectors["segmentation"]:
         logits, targets = double(item["logits"]), torch.tensor(item["labels"])
@@ -134,9 +129,8 @@ def test_values_and_gradients_are_the_reference_vectors() -> None:
     assert len(seen) == 77  # 7 cases, 11 forms
 
 
-@needs_vectors
-def test_combined_objectives_are_the_reference_vectors() -> None:
-    item = json.loads(VECTORS.read_text())["combined"]
+def test_combined_objectives_are_the_reference_vectors(vectors: Vectors) -> None:
+    item = vectors["combined"]
     logits, targets = double(item["logits"]), torch.tensor(item["labels"])
     sequence = torch.tensor(item["sequence"]).where(torch.tensor(item["is_answer"]) == 1, -1)
     names = {"gamma": "focal_gamma", "alpha": "sadl_alpha", "squared": "dice_squared", "absent": "gdl_absent"}

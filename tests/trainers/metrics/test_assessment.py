@@ -1,7 +1,5 @@
-import json
 import math
-import os
-from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,13 +8,11 @@ from hypothesis import strategies as st
 
 from datagen_trainers.metrics.assessment import assessment_accuracy, pair_counts
 
-DATA = Path(os.environ.get("DATAGEN_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
-VECTORS = DATA.parent / "vectors" / "losses.json"
+Vectors = dict[str, Any]  # Any: JSON
 
 
-@pytest.mark.skipif(not VECTORS.is_file(), reason=f"no vectors at {VECTORS}: set DATAGEN_TEST_DATA")
-def test_accuracy_is_that_of_the_vectors() -> None:
-    for vector in json.loads(VECTORS.read_text())["aft"]:
+def test_accuracy_is_that_of_the_vectors(vectors: Vectors) -> None:
+    for vector in vectors["aft"]:
         scores, ranks = (torch.tensor([vector[name]], dtype=torch.float64) for name in ("scores", "rank"))
         result = assessment_accuracy(scores, ranks, torch.tensor([vector["valid"]]).bool())
         assert result.n_pairs == vector["pairs"]
