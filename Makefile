@@ -19,7 +19,7 @@ TEST ?= $(DATA) --split test
 endif
 MAX_TOKENS ?= 256
 
-.PHONY: help setup browser demo base train replicate test check clean
+.PHONY: help setup browser demo base train replicate test check mypy pyright clean
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -29,7 +29,9 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "datagen needs Python 3.11 or newer; name one with: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[train,review,dev]'
+	@# Not compiled: that would take a third of the time, and most of it is never imported; the rest is compiled then.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt \
+	  --editable '.[train,review,dev]'
 	@touch $(STAMP)
 
 browser:         ## Debian's Chromium, for the tests of pages; without it they are skipped
@@ -58,12 +60,17 @@ replicate: setup ## the papers' comparisons in miniature: hours; docs/ has the r
 	$(BIN)/python benchmarks/replicate_losses.py --out runs/replicate
 
 test: setup      ## the tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup $(TESTS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal $(TESTS)
 
 check: setup     ## lint, formatting and types, as CI runs them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync mypy pyright
+
+mypy:
 	$(BIN)/mypy datagen prompts schemas trainers tests benchmarks
+
+pyright:
 	$(BIN)/pyright
 
 clean:           ## remove the virtual environment, caches and runs/

@@ -4,8 +4,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,29 +30,12 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def servers() -> Iterator[dict[str, str]]:
+def servers(serve_script: Callable[..., str]) -> dict[str, str]:
     """The servers that the README speaks of, each a process on loopback: the README's address -> the real one."""
-    with ExitStack() as stack:
-        running = {}
-        for address, (script, *options) in SERVERS.items():
-            command = [sys.executable, str(ROOT / "tests" / "servers" / script), "--port", "0", *options]
-            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-            stack.callback(process.terminate)
-            assert process.stdout is not None
-            running[address] = f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-        hub = [
-            sys.executable,
-            str(ROOT / "tests" / "servers" / "hub_server.py"),
-            "--token",
-            HUB_TOKEN,
-            "--org",
-            "team",
-        ]
-        process = stack.enter_context(subprocess.Popen(hub, stdout=subprocess.PIPE, text=True))
-        stack.callback(process.terminate)
-        assert process.stdout is not None
-        running["https://huggingface.co"] = f"http://127.0.0.1:{int(process.stdout.readline())}"
-        yield running
+    hub = serve_script("hub_server.py", "--token", HUB_TOKEN, "--org", "team").removesuffix("/v1")
+    return {"https://huggingface.co": hub} | {
+        address: serve_script(script, *options) for address, (script, *options) in SERVERS.items()
+    }
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,23 @@
-"""What a user installs: the wheel, built here, in an environment of its own, run outside the repository."""
+"""What a user installs: the wheel, built here, in an environment of its own, run outside the repository.
+
+Beside it stands what the wheel says that it needs, and nothing else: linked from this environment and not fetched once
+more, at the versions that are installed here.
+"""
 
 import json
 import os
 import subprocess
 import sys
 import venv
+from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
+PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
 
 
 @pytest.fixture(scope="module")
@@ -18,11 +26,36 @@ def console_script(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True, text=True)
     (wheel,) = folder.glob("*.whl")
-    venv.create(folder / "venv", with_pip=True)
+    venv.create(folder / "venv", with_pip=False)
     python = folder / "venv" / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt"), str(wheel)]
+    install = [*PIP, "--python", str(python), "install", "--quiet", "--no-deps", "--no-index", str(wheel)]
     subprocess.run(install, check=True, capture_output=True, text=True)
+    (packages,) = folder.glob("venv/lib/python*/site-packages")
+    (installed,) = Distribution.discover(name="datagen", path=[str(packages)])
+    for needed in all_needed(installed):
+        files = needed.files or []
+        for name in {file.parts[0] for file in files if file.parts[0] not in ("..", "__pycache__")}:
+            if not (packages / name).exists():  # two may share a folder
+                (packages / name).symlink_to(Path(str(needed.locate_file(name))))
     return folder / "venv" / "bin" / "datagen"
+
+
+def all_needed(package: Distribution) -> list[Distribution]:
+    """What pip would install with it, without an extra: its requirements, theirs, and so on."""
+    found: dict[tuple[str, str], Distribution] = {}
+    waiting = [(package, "")]
+    while waiting:
+        of, extra = waiting.pop()
+        for requirement in map(Requirement, of.requires or []):
+            if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
+                continue
+            needed = distribution(requirement.name)
+            assert requirement.specifier.contains(needed.version, prereleases=True), requirement
+            for key in ((canonicalize_name(requirement.name), asked) for asked in ("", *requirement.extras)):
+                if key not in found:
+                    found[key] = needed
+                    waiting.append((needed, key[1]))
+    return list({name: needed for (name, _), needed in found.items()}.values())
 
 
 def run(script: Path, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -68,3 +101,12 @@ def test_a_missing_extra_is_one_line_that_names_it(console_script: Path, tmp_pat
         assert result.returncode == 1, result.stderr
         assert result.stderr.strip().splitlines()[-1].endswith("pip install 'datagen[train]'")
         assert "Traceback" not in result.stderr
+
+
+def test_nothing_stands_beside_the_wheel_that_it_does_not_need(console_script: Path) -> None:
+    """Else the tests above could pass with a requirement that the wheel does not name."""
+    names = ("pydantic", "pyarrow", "datasets", "torch", "transformers", "sklearn", "pytest", "hatchling", "pip")
+    code = f"from importlib.util import find_spec; print(*(name for name in {names} if find_spec(name)))"
+    python = console_script.with_name("python")
+    printed = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["pydantic", "pyarrow", "datasets"]

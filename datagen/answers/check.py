@@ -11,7 +11,8 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from datagen.answers.extract import extract_answer, letter_of
+from datagen.answers.extract import extract_answer
+from datagen.answers.letter import letter_of
 from datagen.answers.number import canonical, parse_number
 from datagen_schemas.candidate import Verdict
 

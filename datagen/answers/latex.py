@@ -2,7 +2,7 @@
 
 Math-Verify's own time-out is SIGALRM, which fails outside the main thread, and raises a BaseException; a long
 operation in C would not see it either. So each question goes to a process of ours, and one that does not answer is
-killed.
+killed. What was asked once is remembered, questions without an answer too: k samples of one problem repeat each other.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ import queue
 import subprocess
 import sys
 import threading
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +19,7 @@ from typing import Self
 from datagen_schemas.errors import DatagenError
 
 MAX_CHARS = 2_000  # longer answers are not asked about
+MAX_REMEMBERED = 1 << 14
 START_TIMEOUT_S = 120.0  # importing SymPy on a busy machine
 
 _WORKER = Path(__file__).with_name("latex_worker.py")
@@ -31,6 +33,7 @@ class LatexJudge:
         self.timeout_s = timeout_s
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
+        self._remembered = lru_cache(maxsize=MAX_REMEMBERED)(self._ask)
 
     def __enter__(self) -> Self:
         """Nothing to start yet."""
@@ -46,14 +49,17 @@ class LatexJudge:
         """Whether they are equal; None if that took too long or could not be read."""
         if max(len(answer), len(gold)) > MAX_CHARS:
             return None
-        request = {"answer": answer, "gold": gold, "timeout_s": self.timeout_s}
         with self._lock:
-            if self._worker is None:
-                self._worker = _Worker()
-            reply = self._worker.ask(json.dumps(request), timeout_s=self.timeout_s)
-            if reply is None:
-                self._stop()
-                return None
+            return self._remembered(answer, gold)
+
+    def _ask(self, answer: str, gold: str) -> bool | None:
+        if self._worker is None:
+            self._worker = _Worker()
+        request = {"answer": answer, "gold": gold, "timeout_s": self.timeout_s}
+        reply = self._worker.ask(json.dumps(request), timeout_s=self.timeout_s)
+        if reply is None:
+            self._stop()
+            return None
         equal = reply.get("equal") if isinstance(reply, dict) else None
         return equal if isinstance(equal, bool) else None
 

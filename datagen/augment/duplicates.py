@@ -47,6 +47,7 @@ class _Question(NamedTuple):
     id: str
     text: str
     family: str
+    deciding: str
 
 
 class _Block:
@@ -94,22 +95,24 @@ class Existing:
         self._questions: list[_Question] = []
         self._blocks: dict[int, _Block] = {}
 
-    def add(self, question_id: str, text: str, *, family: str) -> None:
+    def add(self, question_id: str, text: str, *, family: str, deciding: str = "") -> None:
         """Remember a question."""
         text = normalised(text)
         self._exact.setdefault(text, question_id)
         if self._most_similar < 100:
             block = self._blocks.setdefault(len(text) // _LENGTHS, _Block())
             block.add(character_counts(text), length=len(text), index=len(self._questions))
-            self._questions.append(_Question(question_id, text, family))
+            self._questions.append(_Question(question_id, text, family, deciding))
 
-    def find(self, text: str, *, family: str | None = None) -> Duplicate | None:
+    def find(self, text: str, *, family: str | None = None, deciding: str = "") -> Duplicate | None:
         """The question that this one repeats: an equal one, else the most similar one, the oldest of several.
 
         Args:
             text: the new question.
             family: questions of this family are not looked at unless they are equal, because they are alike by
                 design: the backward questions of one problem differ in one number. None leaves out nothing.
+            deciding: what decides which problem it is, such as its numbers: one that is similar, and not equal, is
+                the same question only if it was added with the same.
         """
         text = normalised(text)
         if text in self._exact:
@@ -117,7 +120,7 @@ class Existing:
         similar = [
             question
             for question in (self._questions[i] for i in self._candidates(text))
-            if family is None or question.family != family
+            if question.deciding == deciding and (family is None or question.family != family)
         ]
         found = process.extractOne(
             text, [question.text for question in similar], scorer=fuzz.ratio, score_cutoff=self._most_similar

@@ -117,18 +117,22 @@ def _items(text: str) -> list[_Item]:
     out = []
     for match in _ITEM.finditer(text):
         start, end = match.span()
-        if match["word"] is not None:
-            word = "" if match["name"] else match["word"].lower()
-            out.append(_Item(word or "name", None, start, end))
+        last = match.lastgroup  # nearly every item is a plain word or plain digits, where it is the only group
+        if last == "word":
+            out.append(_Item(match[0].lower(), None, start, end))
+        elif last == "decimal" and match[0].isdigit() and end - start <= MAX_DIGITS:
+            out.append(_Item("", Fraction(int(match[0])), start, end))
+        elif match["word"] is not None:
+            out.append(_Item("name", None, start, end))
         elif match["ordinal"] and not (match["denominator"] or match["down"]):  # 3rd, but not 1/3rd
             out.append(_Item("ordinal", None, start, end))
-        elif len(match[0]) <= MAX_DIGITS:
+        elif end - start <= MAX_DIGITS:
             out.append(_Item("", _digits(match), start, end))
     return out
 
 
 def _digits(match: re.Match[str]) -> Fraction | None:
-    part = {name: (text or "").replace(",", "") for name, text in match.groupdict().items()}
+    part = {name: text.replace(",", "") for name, text in match.groupdict("").items()}
     sign = -1 if part["sign"] else 1
     if part["hour"]:
         return int(part["hour"]) + Fraction(int(part["minute"]), 60)

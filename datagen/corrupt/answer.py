@@ -4,7 +4,8 @@ import random
 import re
 from collections.abc import Iterator
 
-from datagen.answers.extract import LETTERS, Extracted
+from datagen.answers.extract import Extracted
+from datagen.answers.letter import LETTERS
 from datagen.answers.number import parse_number
 from datagen.corrupt.edit import NO_PLAIN_SITE, Draft, Edit, Unusable, edited, starts
 from datagen.corrupt.numbers import edits_to

@@ -33,16 +33,12 @@ def carried_errors(
     if not sites:
         yield NO_EQUATION
         return
-    carriers = [i for i in sites if _is_used_later(solution, i)]
+    last_use = {operand.value: i for i, equation in enumerate(solution.equations) for operand in equation.operands}
+    carriers = [i for i in sites if last_use.get(solution.equations[i].result.value, i) > i]
     for n_draws in count():
         # An error in the last step has nothing to be carried through: only where no other one can be.
         i = rng.choice(carriers if carriers and n_draws < PATIENCE else sites)
         yield _draft(solution, i, rng, stated=stated, final=final)
-
-
-def _is_used_later(solution: Solution, i: int) -> bool:
-    made = solution.equations[i].result.value
-    return any(operand.value == made for later in solution.equations[i + 1 :] for operand in later.operands)
 
 
 def _draft(

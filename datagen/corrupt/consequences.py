@@ -48,8 +48,9 @@ def consequences(
         skip: a part of the text that the caller rewrites.
     """
     equations = solution.equations
+    known = _known(solution, stated)
     made = equations[root].result
-    changed = {made.value: _changed_by(solution, root, new, stated=stated)}
+    changed = {made.value: _changed_by(solution, root, new, known=known)}
     edits: list[Edit] = []
     n_equations = 0
     for i in range(root + 1, len(equations)):
@@ -80,7 +81,7 @@ def consequences(
             if result in changed:
                 changed[result] = changed[result]._replace(is_clear=False)
             continue
-        follows = _changed_by(solution, i, value, stated=stated)
+        follows = _changed_by(solution, i, value, known=known)
         earlier = changed.get(result)
         if earlier is not None:
             follows = follows._replace(is_clear=earlier.is_clear and earlier.new == value, start=earlier.start)
@@ -127,21 +128,35 @@ def replaced(operand: Operand, value: Fraction) -> list[Edit] | None:
     return [Edit(copy.start, copy.end, text or "") for copy, text in zip(operand.copies, texts, strict=True)]
 
 
-def _changed_by(solution: Solution, i: int, new: Fraction, *, stated: Collection[Fraction]) -> _Changed:
+class _Known(NamedTuple):
+    """Where a value is first to be met with."""
+
+    stated: Collection[Fraction]  # in the question
+    position: Mapping[Fraction, int]  # of the first number outside equations with this value
+    equation: Mapping[Fraction, int]  # index of the first equation with this value
+
+
+def _known(solution: Solution, stated: Collection[Fraction]) -> _Known:
+    position: dict[Fraction, int] = {}
+    for n in (*solution.mentions, *solution.opaque, *solution.words):
+        position[n.value] = min(n.start, position.get(n.value, n.start))
+    first: dict[Fraction, int] = {}
+    for i, equation in enumerate(solution.equations):
+        for operand in (*equation.operands, equation.result):
+            first.setdefault(operand.value, i)
+    return _Known(stated, position, first)
+
+
+def _changed_by(solution: Solution, i: int, new: Fraction, *, known: _Known) -> _Changed:
     equation = solution.equations[i]
     old, line = equation.result.value, solution.line_start(equation.start)
-    others = (n for n in (*solution.mentions, *solution.opaque, *solution.words) if n.start < line)
     is_known = (
-        old in stated
-        or any(n.value == old for n in others)
-        or any(_has(e, old) for e in solution.equations[:i])
+        old in known.stated
+        or known.position.get(old, line) < line
+        or known.equation[old] < i
         or any(operand.value == old for operand in equation.operands)
     )
     return _Changed(new, line, equation.end, not is_known)
-
-
-def _has(equation: Equation, value: Fraction) -> bool:
-    return equation.result.value == value or any(operand.value == value for operand in equation.operands)
 
 
 def _follow_mentions(

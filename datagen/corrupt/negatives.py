@@ -1,10 +1,15 @@
-"""Solutions in, negatives of known quality out: each one wrong by construction (chars) or verified to be wrong.
+"""Solutions in, negatives of known quality out: each one worse by construction (chars) or verified to be wrong.
+
+With chars the text is damaged and need not be wrong: of GSM8K's correct replies, the answer can still be read and is
+right in 96 % at alpha 0.01, 83 % at 0.05, 66 % at 0.1, 30 % at 0.3 and 16 % at 0.5. Below 0.1, the paper's own
+example, a negative is hardly worse than its parent, and there is a warning.
 
 A harder negative counts only if the equation and answer checks see that it is wrong: its final answer is another one,
 or it has a false equation that its parent has not. Else it is drawn again, a bounded number of times.
 """
 
 import hashlib
+import logging
 import random
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
@@ -31,7 +36,10 @@ from datagen_schemas.corruption import Corruption, CorruptionMethod
 from datagen_schemas.problem import Problem
 from datagen_schemas.provenance import Provenance
 
+log = logging.getLogger(__name__)
+
 MAX_TRIES = 40  # draws for one negative
+LEAST_ALPHA = 0.1  # below it there is a warning
 
 NOT_WRONG = "neither another answer nor a false equation"
 MADE_RIGHT = "it became right"
@@ -55,6 +63,13 @@ class CorruptOptions:
             raise ValueError(f"alpha must be in (0, 1], not {self.alphas}")
         if self.keep_answer and self.methods == ("answer",):
             raise ValueError("the method 'answer' changes the final line, which keep_answer keeps")
+        if "chars" in self.methods and min(self.alphas, default=1) < LEAST_ALPHA:
+            log.warning(
+                "alpha %g: with so few characters replaced, nearly all negatives still show the right answer and are "
+                "hardly worse than their parents. The paper's example is %g.",
+                min(self.alphas),
+                LEAST_ALPHA,
+            )
 
 
 class Parent(NamedTuple):

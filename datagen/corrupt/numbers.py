@@ -7,7 +7,7 @@ from typing import NamedTuple
 from datagen.corrupt.consequences import replaced
 from datagen.corrupt.edit import NO_EQUATION, NO_PLAIN_SITE, Draft, Edit, Unusable, edited, starts
 from datagen.corrupt.new_number import wrong_number
-from datagen.corrupt.solution import Operand, Solution
+from datagen.corrupt.solution import Operand, Solution, between
 
 
 class _Site(NamedTuple):
@@ -62,5 +62,5 @@ def is_repeated(operand: Operand, solution: Solution) -> bool:
     """Whether the step's prose repeats the number, which a change in the equation would contradict."""
     first = min(copy.start for copy in operand.copies)
     step = solution.steps[solution.step_of(first)]
-    prose = (*solution.mentions, *solution.words)
-    return any(step.start <= n.start < step.end and n.value == operand.value for n in prose)
+    prose = (*between(solution.mentions, *step), *between(solution.words, *step))
+    return any(n.value == operand.value for n in prose)

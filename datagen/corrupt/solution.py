@@ -3,10 +3,14 @@
 `6 * 8 = <<6*8=48>>48 rolls` says one equation twice, in the running text and in the calculator annotation; an edit
 must change both. The text is read with its annotations blanked out (by spaces, so that offsets stay), which leaves the
 running text's own `6 * 8 = 48`; then each annotation is joined to the equation in whose place it stands.
+
+All that is found is in reading order, so what stands somewhere is looked up by bisection: a reply that loops may be
+long.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from typing import NamedTuple
@@ -83,7 +87,8 @@ class Solution(NamedTuple):
 
     def step_of(self, position: int) -> int:
         """Index of the step that an offset is in."""
-        return next((i for i, step in enumerate(self.steps) if step.start <= position < step.end), 0)
+        i = bisect_right(self.steps, position, key=lambda step: step.start) - 1
+        return i if i >= 0 and position < self.steps[i].end else 0
 
     def line_start(self, position: int) -> int:
         """Where the line of an offset begins."""
@@ -133,7 +138,7 @@ def read_solution(text: str, *, kept_from: int | None = None) -> Solution:
         if made is not None:
             running.append(made)
         else:
-            opaque.update(n for n in numbers if left.start <= n.start < right.units_end)
+            opaque.update(between(numbers, left.start, right.units_end))
     equations, opaque_annotations, joined = _annotated(annotations, running, numbers, blank)
     opaque |= opaque_annotations
     others = [equation for i, equation in enumerate(running) if i not in joined]
@@ -141,13 +146,11 @@ def read_solution(text: str, *, kept_from: int | None = None) -> Solution:
     equations.sort(key=lambda equation: equation.start)
     used = {copy for equation in equations for copy in _copies(equation)}
     opaque -= used
-    labels = [match.span() for match in _LABEL.finditer(blank)]
+    is_label = _covered_by(match.span() for match in _LABEL.finditer(blank))
     # Beside an annotation, what stands in the running text's expression is no mention of a number either.
-    outer = [equation.outer for equation in equations if equation.outer is not None]
-    opaque |= {n for n in numbers if n not in used and any(a <= n.start < b for a, b in outer)}
-    mentions = tuple(
-        n for n in numbers if n not in used and n not in opaque and not any(a <= n.start < b for a, b in labels)
-    )
+    is_outer = _covered_by(equation.outer for equation in equations if equation.outer is not None)
+    opaque |= {n for n in numbers if n not in used and is_outer(n.start)}
+    mentions = tuple(n for n in numbers if n not in used and n not in opaque and not is_label(n.start))
     return Solution(
         text=text,
         kept_from=len(text) if kept_from is None else kept_from,
@@ -176,6 +179,34 @@ def number_words(text: str) -> list[Number]:
     return [Number(*match.span(), match[0], Fraction(_WORDS[match[0].lower()])) for match in _WORD.finditer(text)]
 
 
+def between(numbers: Sequence[Number], start: int, end: int) -> Sequence[Number]:
+    """Those of some numbers in reading order that begin in [start, end)."""
+    first = bisect_left(numbers, start, key=_start)
+    return numbers[first : bisect_left(numbers, end, first, key=_start)]
+
+
+def _start(item: Number | Token | Equation) -> int:
+    return item.start
+
+
+def _covered_by(spans: Iterable[tuple[int, int]]) -> Callable[[int], bool]:
+    """Whether one of some spans [start, end) holds a position."""
+    starts: list[int] = []
+    ends: list[int] = []
+    for start, end in sorted(spans):
+        if ends and start <= ends[-1]:
+            ends[-1] = max(ends[-1], end)
+        else:
+            starts.append(start)
+            ends.append(end)
+
+    def is_covered(position: int) -> bool:
+        i = bisect_right(starts, position) - 1
+        return i >= 0 and position < ends[i]
+
+    return is_covered
+
+
 def _copies(equation: Equation) -> Iterable[Number]:
     for operand in (*equation.operands, equation.result):
         yield from operand.copies
@@ -200,8 +231,10 @@ def _operations(tokens: Sequence[Token], text: str, *, offset: int = 0) -> list[
 
 
 def _running_equation(left: Side, right: Side, tokens: Sequence[Token], text: str) -> Equation | None:
-    lhs = [token for token in tokens if left.start <= token.start < left.end]
-    rhs = [token for token in tokens if right.start <= token.start < right.end]
+    lhs, rhs = (
+        tokens[bisect_left(tokens, side.start, key=_start) : bisect_left(tokens, side.end, key=_start)]
+        for side in (left, right)
+    )
     result = _only_number(rhs, text)
     operands = _numbers(lhs, text)
     if left.is_bare or result is None or len(operands) != sum(token.kind == "num" for token in lhs):
@@ -261,12 +294,15 @@ def _annotated(
             Operand(result.value, (result,), True),
             True,
         )
-        i = next((i for i, other in enumerate(running) if i not in joined and _surrounds(other, match, blank)), None)
+        # Results are in order, too: it can only be the equation whose result is next, or the one before.
+        following = bisect_left(running, match.end(), key=lambda other: other.result.copies[0].start)
+        near = range(max(following - 1, 0), min(following + 1, len(running)))
+        i = next((i for i in near if i not in joined and _surrounds(running[i], match, blank)), None)
         if i is not None:
             joined.add(i)
             equations.append(_with_running_text(plain, running[i]))
         else:
-            before = [n for n in numbers if segment_start <= n.start < match.start()]
+            before = between(numbers, segment_start, match.start())
             equations.append(
                 _without_running_text(
                     plain, before, _echo(match.end(), numbers, blank), blank[segment_start : match.start()]
@@ -346,7 +382,8 @@ def _without_running_text(annotated: Equation, before: Sequence[Number], echo: N
 
 def _echo(end: int, numbers: Sequence[Number], blank: str) -> Number | None:
     """The number right after an annotation; a currency sign may stand between."""
-    following = next((n for n in numbers if n.start >= end), None)
+    i = bisect_left(numbers, end, key=_start)
+    following = numbers[i] if i < len(numbers) else None
     if following is None or blank[end : following.start].strip(" \t\\" + CURRENCY):
         return None
     return following
@@ -358,9 +395,9 @@ def _steps(blank: str, equations: Sequence[Equation]) -> tuple[Step, ...]:
     cuts = {0, len(blank), *(match.end() for match in _SENTENCE_END.finditer(blank))}
     cuts |= {match.end() for match in re.finditer("\n", blank)}
     # A chain of equations may go over a line's end.
-    cuts -= {cut for cut in cuts if any(e.start < cut < e.end for e in equations)}
-    for start, end in pairwise(sorted(cuts)):
-        inside = [equation for equation in equations if start <= equation.start < end]
+    is_inside = _covered_by((equation.start + 1, equation.end) for equation in equations)
+    for start, end in pairwise(sorted(cut for cut in cuts if not is_inside(cut))):
+        inside = equations[bisect_left(equations, start, key=_start) : bisect_left(equations, end, key=_start)]
         if inside:
             body = blank[start:end]
             # White space at the ends is not of the step; an annotation that was blanked out is.

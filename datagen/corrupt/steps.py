@@ -6,6 +6,7 @@ step done twice is done to its own result, and of two steps in the wrong order t
 """
 
 import random
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from fractions import Fraction
 from typing import NamedTuple
@@ -49,10 +50,11 @@ def changed_steps(
 
 def _sites(solution: Solution) -> list[_Site]:
     steps_of = [solution.step_of(equation.start) for equation in solution.equations]
+    n_equations = Counter(steps_of)
     return [
         _Site(n, i, solution.steps[n], solution.equations[i])
         for i, n in enumerate(steps_of)
-        if steps_of.count(n) == 1
+        if n_equations[n] == 1
         and solution.steps[n].end <= solution.kept_from
         and solution.equations[i].result.is_clear
     ]

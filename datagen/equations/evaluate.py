@@ -22,7 +22,7 @@ class NotArithmetic(ValueError):
 
 Postfix = list[tuple[str, str]]  # ("num", digits) or (operator, "")
 
-_PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "neg": 3, "^": 4, "%": 5}
+PRECEDENCE = {"+": 1, "-": 1, "*": 2, "/": 2, "neg": 3, "^": 4, "%": 5}
 
 
 def evaluate(expression: str) -> Fraction:
@@ -101,8 +101,8 @@ def postfix(tokens: list[Token]) -> Postfix:
 
 def _push(stack: list[str], out: Postfix, operator: str) -> None:
     """Put a binary operator on the stack, after those that bind at least as tightly (^ is right-associative)."""
-    precedence = _PRECEDENCE[operator] + (operator == "^")
-    while stack and stack[-1][0] != "(" and _PRECEDENCE[stack[-1]] >= precedence:
+    precedence = PRECEDENCE[operator] + (operator == "^")
+    while stack and stack[-1][0] != "(" and PRECEDENCE[stack[-1]] >= precedence:
         out.append((stack.pop(), ""))
     stack.append(operator)
 

@@ -1,12 +1,13 @@
 r"""One spelling for each equation, so that reasoning paths can be compared by their equation lists (RFT, section 3.3).
 
-`$9 x 2.0 = $18` and `9*2=18` are the same equation; so are `\frac{1}{2} \times 4 = 2` and `1/2*4=2`.
+`$9 x 2.0 = $18` and `9*2=18` are the same equation; so are `\frac{1}{2} \times 4 = 2` and `1/2*4=2`, and all that
+differs by brackets which change nothing: `(2*3)=6` and `2*3=6`, `2+(3*4)=14` and `2+3*4=14`.
 """
 
 import re
 
-from datagen.equations.evaluate import MAX_CHARS, NotArithmetic, Postfix, mixed_end, postfix
-from datagen.equations.tokens import CURRENCY, DIGITS, MINUS, Token, sides_of, tokenise
+from datagen.equations.evaluate import MAX_CHARS, PRECEDENCE, NotArithmetic, Postfix, postfix
+from datagen.equations.tokens import CURRENCY, DIGITS, MINUS, sides_of, tokenise
 
 _CHARACTERS = str.maketrans(
     {
@@ -20,11 +21,13 @@ _CHARACTERS = str.maketrans(
 _SPACE = re.compile(r"\s+")
 _THOUSANDS = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
 _CANONICAL = re.compile(r"(?:[1-9][0-9]*|0)(?:[+\-*/=](?:[1-9][0-9]*|0))+")
-_BRACKETED_NUMBER = re.compile(r"\(([0-9.]+)\)")
+_NUMBER = 6  # binds more tightly than any operator
 
 
 def normalise(equation: str) -> str:
     """Canonical text: no spaces, thousands separators, currency or units; + - * / ^ alone; 24.0 is 24, .5 is 0.5.
+
+    Of brackets those that count; a mixed number is a sum.
 
     What is not arithmetic (an unknown, a word) keeps its text, without spaces. Idempotent.
     """
@@ -52,55 +55,39 @@ def _render(equation: str) -> str | None:
     """Canonical text of an equation, or None if one of its sides is not arithmetic."""
     if len(equation) > MAX_CHARS:
         return None
-    sides = sides_of(tokenise(equation))
     try:
-        for side in sides:
-            postfix(side)
+        return "=".join(_rendered(postfix(side)) for side in sides_of(tokenise(equation)))
     except NotArithmetic:
         return None
-    return "=".join(_render_side(side) for side in sides)
 
 
-def _render_side(side: list[Token]) -> str:
-    tokens = [token for token in side if token.kind not in ("unit", "cur", "nl")]
-    parts: list[str] = []
-    closers: list[str] = []  # what each open bracket is closed with
-    after = False
-    i = 0
-    while i < len(tokens):
-        kind, text, _, _ = tokens[i]
-        if kind in ("num", "(", "frac") and after:
-            end = mixed_end(tokens, i)
-            if end is not None:
-                numerator, denominator = (_canonical_digits(t.text) for t in tokens[i:end] if t.kind == "num")
-                parts[-1] = f"({parts[-1]}+{numerator}/{denominator})"
-                i = end
-                continue
-            parts.append("*")
+def _rendered(items: Postfix) -> str:
+    """An expression with the brackets that its value needs, and no others: 2*(3+4), but 2+3*4 for 2+(3*4)."""
+    stack: list[tuple[str, int]] = []  # text, and how tightly its last operator binds
+    for kind, text in items:
         if kind == "num":
-            parts.append(_canonical_digits(text))
-        elif kind == "frac":
-            # Brackets: 3/\frac{1}{2} is not 3/1/2.
-            parts.append("((")
-            closers.append(")/(")
-            i += 1
-        elif kind == "(":
-            parts.append("(")
-            closers.append(")")
-        elif kind == ")":
-            closer = closers.pop()
-            parts.append(closer)
-            if closer == ")/(":
-                closers.append("))")
-                i += 1
-        elif not (kind == "op" and text == "+" and not after):
-            parts.append(text)
-        after = kind in ("num", ")", "%") and not (kind == ")" and parts[-1] == ")/(")
-        i += 1
-    text = "".join(parts)
-    while _BRACKETED_NUMBER.search(text):  # at most as often as brackets nest
-        text = _BRACKETED_NUMBER.sub(r"\1", text)
+            stack.append((_canonical_digits(text), _NUMBER))
+            continue
+        binds = PRECEDENCE[kind]
+        right = stack.pop()
+        if kind == "neg":
+            stack.append((f"-{_in(right, binds)}", binds))
+        elif kind == "%":
+            stack.append((f"{_in(right, binds)}%", binds))
+        elif kind == "^":
+            stack.append((f"{_in(stack.pop(), binds + 1)}^{_in(right, PRECEDENCE['neg'])}", binds))
+        else:
+            # a + (b - c) is a + b - c, and a * (b / c) is a * b / c; after - and / brackets count.
+            least = binds if kind in "+*" else binds + 1
+            stack.append((f"{_in(stack.pop(), binds)}{kind}{_in(right, least)}", binds))
+    ((text, _),) = stack
     return text
+
+
+def _in(operand: tuple[str, int], least: int) -> str:
+    """An operand, in brackets if it binds less tightly than it must."""
+    text, binds = operand
+    return text if binds >= least else f"({text})"
 
 
 def _canonical_digits(text: str) -> str:

@@ -17,12 +17,13 @@ import pyarrow as pa
 from rapidfuzz.fuzz import ratio
 
 from datagen.annotate import annotated, in_tasks
-from datagen.augment.duplicates import SAME, Existing
+from datagen.augment.duplicates import SAME, Existing, normalised
 from datagen.augment.fobar import PerProblem, fobar_questions
 from datagen.augment.question import BACKWARD, METHODS, Method, Question
 from datagen.augment.rephrase import is_solved, rephrased_questions, reworded_questions
 from datagen.augment.self_verification import sv_questions
 from datagen.augment.statistics import Outcome
+from datagen.mix.deciding_words import question_words
 from datagen.mix.decontaminate import HeldOut, Overlap
 from datagen.parallel import ordered_map
 from datagen.recipes.rft import RftOptions, selected
@@ -100,9 +101,10 @@ def new(
     """The same questions, with those rejected that are in a test set or that exist already.
 
     A question is in the test set if it overlaps it, or if the one that it was made from does: a rewrite hides the
-    words of a test question and not the problem. Backward questions of one problem differ in a word by design, so
-    only an equal one counts among them. The words that ask for the unknown are in every backward question, so they
-    count for neither.
+    words of a test question and not the problem. Questions that are nearly the same are one if the words that decide
+    them are: those that differ in a number are two problems. Backward questions of one problem differ in a word by
+    design, so only an equal one counts among them. The words that ask for the unknown are in every backward question,
+    so they count for neither.
 
     Args:
         questions: in order; the first of two that are the same is kept.
@@ -112,7 +114,7 @@ def new(
     """
     existing = Existing(most_similar=options.most_similar_question)
     for problem in originals:
-        existing.add(problem.id, problem.question, family=problem.id)
+        existing.add(problem.id, problem.question, family=problem.id, deciding=_deciding(problem.question))
     overlaps: dict[str, Overlap | None] = {}
     if held_out is not None:
         overlaps = {problem.id: held_out.overlap(problem.question) for problem in originals}
@@ -125,12 +127,17 @@ def new(
             overlap = held_out.overlap(question.own_text)
         if overlap is not None:
             yield question.rejected(IN_TEST_SET, f"{overlap.how}: {overlap.text}")
-        elif question.method == "ansaug":
+            continue
+        if question.method == "ansaug":
             yield question
-        elif (repeated := existing.find(question.own_text, family=_family(question))) is not None:
+            continue
+        # A masked number counts as what it stands for.
+        deciding = _deciding(question.original.question if question.method in BACKWARD else question.text)
+        repeated = existing.find(question.own_text, family=_family(question), deciding=deciding)
+        if repeated is not None:
             yield question.rejected(DUPLICATE, f"{repeated.score:.0f} % {repeated.of}")
         else:
-            existing.add(question.id, question.own_text, family=question.original.id)
+            existing.add(question.id, question.own_text, family=question.original.id, deciding=deciding)
             yield question
 
 
@@ -231,6 +238,11 @@ def _dissimilar(candidates: Sequence[Candidate], *, most_similar: float) -> list
         if all(ratio(candidate.response, other.response, score_cutoff=most_similar) == 0 for other in kept):
             kept.append(candidate)
     return kept
+
+
+def _deciding(question: str) -> str:
+    """Its numbers, and the words that turn a calculation round."""
+    return question_words(normalised(question))
 
 
 def _family(question: Question) -> str | None:

@@ -1,7 +1,8 @@
 """RFT: rejection sampling fine-tuning data (Yuan et al. 2023, arXiv:2308.01825, section 3.3 and Algorithm 1).
 
 For each question: sample k reasoning paths, keep those that reach the reference answer and whose equations hold, keep
-one of each equation list (`select/paths.py`), and add them to the gold path: D' = D + {(q, r)}.
+one of each equation list (`select/paths.py`), and add them to the gold path: D' = D ∪ {(q, r)}. It is a union of sets:
+a selected path with the gold path's text, white space aside, is the gold path and is not written again.
 """
 
 from collections import Counter
@@ -16,6 +17,7 @@ import pyarrow as pa
 from datagen import __version__
 from datagen.annotate import Group, annotated, in_tasks
 from datagen.equations.find import find_equations
+from datagen.groups.members import text_key
 from datagen.parallel import ordered_map
 from datagen.question_text import load_question_prompt, question_fields
 from datagen.select.paths import Dedup, Path, select_paths
@@ -27,6 +29,8 @@ from datagen_schemas.candidate import Candidate
 from datagen_schemas.example import Example
 from datagen_schemas.problem import Problem
 from datagen_schemas.provenance import Provenance
+
+SAME_AS_GOLD = "same text as the gold path"
 
 
 @dataclass(frozen=True)
@@ -82,12 +86,16 @@ def _rft_part(task: list[Group], *, provenance: Provenance, options: RftOptions)
     for problem, replies in task:
         candidates = list(annotated(problem, islice(replies, options.k), provenance=provenance))
         kept = selected(candidates, options=options)
+        dropped += _drop_reasons(candidates, n_kept=len(kept), options=options)
         gold = gold_example(problem, prompt=prompt, stage=provenance.stage)
         if gold is not None and options.with_gold:
             examples.append(gold)
             n_gold += 1
+            gold_text = text_key(gold.completion)
+            others = [candidate for candidate in kept if text_key(candidate.response) != gold_text]
+            dropped[SAME_AS_GOLD] += len(kept) - len(others)
+            kept = others
         examples.extend(as_example(problem, candidate, prompt=prompt) for candidate in kept)
-        dropped += _drop_reasons(candidates, n_kept=len(kept), options=options)
         all_candidates.extend(candidates)
         statistics.append(
             problem_statistics(
@@ -99,7 +107,7 @@ def _rft_part(task: list[Group], *, provenance: Provenance, options: RftOptions)
                 published=[reply.is_correct for reply in replies[: len(candidates)]],
             )
         )
-    return RftPart(to_batch(all_candidates, Candidate), to_batch(examples, Example), statistics, dropped, n_gold)
+    return RftPart(to_batch(all_candidates, Candidate), to_batch(examples, Example), statistics, +dropped, n_gold)
 
 
 def selected(candidates: Sequence[Candidate], *, options: RftOptions) -> list[Candidate]:
@@ -109,7 +117,9 @@ def selected(candidates: Sequence[Candidate], *, options: RftOptions) -> list[Ca
     return [correct[path.position] for path in select_paths(paths, dedup=options.dedup)]
 
 
-def gold_example(problem: Problem, *, prompt: PromptTemplate, stage: str) -> Example | None:
+def gold_example(
+    problem: Problem, *, prompt: PromptTemplate, stage: str, with_equations: bool = True
+) -> Example | None:
     """The dataset's own path; None if the problem has none."""
     if problem.rationale is None:
         return None
@@ -132,7 +142,7 @@ def gold_example(problem: Problem, *, prompt: PromptTemplate, stage: str) -> Exa
         problem_id=problem.id,
         source="gold",
         answer=problem.answer,
-        equations=tuple(equation.normalised for equation in find_equations(problem.rationale)),
+        equations=tuple(of.normalised for of in find_equations(problem.rationale)) if with_equations else (),
         sample=None,
         model=None,
         provenance=source,

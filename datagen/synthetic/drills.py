@@ -4,6 +4,7 @@ Within problems a tiny model meets each sum and difference too rarely to learn i
 price of one problem, drawn as often as they occur in problems; after so many, wrong answers come from wrong plans.
 """
 
+import functools
 import re
 from collections.abc import Iterator
 
@@ -23,8 +24,7 @@ def arithmetic_drills(*, seed: int, n: int) -> Iterator[Problem]:
         seed: another seed gives other sheets.
         n: how many.
     """
-    problems = synthetic_problems(seed=seed, split="train", n=_N_SOURCE, plan="random")
-    calculations = [match.groups() for problem in problems for match in _EQUATION.finditer(problem.rationale or "")]
+    calculations = _calculations(seed)
     for i in range(n):
         rng = rng_for(seed, "drill", str(i))
         sheet = [rng.choice(calculations) for _ in range(LINES)]
@@ -37,3 +37,11 @@ def arithmetic_drills(*, seed: int, n: int) -> Iterator[Problem]:
             source="synthetic-drill",
             split="train",
         )
+
+
+@functools.lru_cache(maxsize=1)  # seconds of work, whatever the number of sheets
+def _calculations(seed: int) -> tuple[tuple[str, str], ...]:
+    """Left and right side of every calculation of the source problems, with repetitions."""
+    problems = synthetic_problems(seed=seed, split="train", n=_N_SOURCE, plan="random")
+    found = (match for problem in problems for match in _EQUATION.finditer(problem.rationale or ""))
+    return tuple((match[1], match[2]) for match in found)

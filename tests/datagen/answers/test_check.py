@@ -47,6 +47,80 @@ def test_a_verdict_and_how_it_was_reached(response: str, gold: str, expected: tu
     assert check_answer(response, gold) == expected
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        "either 18 or 20",
+        "between 18 and 20",
+        "neither 18 nor 20",
+        "18 to 20",
+        "18 dollars to 20 dollars",
+        "18 (or 20)",
+        "18, or 20",
+        "18 men or 20 women",
+        "18 men and 20 women",
+        "18 hours 20 minutes",
+        "18 hours and 20 minutes",
+        "18 feet, 6 inches",
+        "18 dollars and 50 cents",
+        "18 and a half",
+        "18 hours and a half",
+        "less than 18",
+        "at least 18",
+        "more than 18",
+        "18 only if the price was 2, else 20",
+        "that she does not have 18",
+        "x = 18 or x = 20",
+        "x = 20 or x = 18",
+        "18M",
+        "$18M",
+    ],
+)
+@pytest.mark.parametrize("mark", ["The answer is {}.", "#### {}", "<answer>{}</answer>"])
+def test_two_numbers_a_bound_or_a_condition_are_not_the_answer(said: str, mark: str) -> None:
+    assert check_answer(mark.format(said), "18").verdict != "correct"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "18 dollars, 2 more than before",
+        "18 (9 * 2)",
+        "18 (20 with tax)",
+        "18 because 9 or 10 are left",
+        "18 dollars for 2 eggs and 3 hens",
+        "18 eggs left after eating 3 and baking 4",
+        "$18 per day, or $126 per week",
+        "18 hours, or 1080 minutes",
+        "18 dollars to 3 friends",
+        "Rs. 18",
+    ],
+)
+@pytest.mark.parametrize("mark", ["The answer is {}.", "#### {}", "<answer>{}</answer>"])
+def test_one_number_with_an_explanation_is_the_answer(said: str, mark: str) -> None:
+    assert check_answer(mark.format(said), "18").verdict == "correct"
+
+
+def test_a_bound_that_is_asked_for_is_the_answer() -> None:
+    assert check_answer("The answer is that she has to score at least 9 points.", "9").verdict == "correct"
+
+
+@pytest.mark.parametrize(
+    ("said", "gold"),
+    [
+        ("18 dollars and 50 cents", "18.5"),
+        ("that she makes 18 dollars and 50 cents a day", "18.5"),
+        ("$1.5M", "1500000"),
+        ("that he has $1.5M", "1500000"),
+        ("5 × 10³ meters", "5000"),
+        ("1 000 dollars", "1000"),
+        ("negative 18 degrees", "-18"),
+    ],
+)
+def test_a_number_is_taken_with_what_belongs_to_it(said: str, gold: str) -> None:
+    assert check_answer(f"The answer is {said}.", gold).verdict == "correct"
+
+
 def test_a_percentage_is_a_fraction_if_asked() -> None:
     assert check_answer("#### 50%", "0.5", percent_as_fraction=True).verdict == "correct"
 

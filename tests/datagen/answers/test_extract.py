@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.answers.extract import MAX_SPAN, _marked, _usual, extract_answer
-from datagen.answers.number import parse_number
+from datagen.answers.number import ascii_forms, parse_number
 
 DATA = Path(os.environ.get("DATAGEN_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
 CHOICES = ("10", "12 m", "the red cat", "20", "25")
@@ -26,7 +26,7 @@ CHOICES = ("10", "12 m", "the red cat", "20", "25")
         ("#### 72 ####", "72", "hashes"),
         ("#### x = 5", "5", "hashes"),
         ("#### 1,080.", "1,080.", "hashes"),
-        ("#### 5 apples and 3 pears", "5", "hashes"),
+        ("#### 5 apples (and 3 pears are left)", "5", "hashes"),
         ("#### yes", "yes", "hashes"),
         ("#### Step 2: 3*4\nThe final answer is 7", "7", "phrase"),
         (r"so \boxed{\frac{1}{2}} and 3", r"\frac{1}{2}", "boxed"),
@@ -50,7 +50,20 @@ CHOICES = ("10", "12 m", "the red cat", "20", "25")
         ("A: 17\nHm.\nA: 18\n20 left", "18", "a_line"),
         ("A: 10.50", "10.50", "a_line"),
         ("He has 72 clips left.", "72", "last_number"),
-        ("The answer is not 5, but 6 is", "6", "last_number"),
+        ("The answer is not 5, but 6 is", "6 is", "phrase"),
+        ("The answer is not clear. She has 18.", "18", "last_number"),
+        ("<think>17</think><answer>18</answer>", "18", "tag"),
+        ("<answer>17</answer> No.\n<answer>\n 18 \n</answer> In <answer> tags.", "18", "tag"),
+        ("\\boxed{17} <answer>18", "18", "tag"),
+        ("<answer>So 9 * 2 it is.\nThe answer is $18.</answer> 20", "$18", "phrase"),
+        ("<answer>17</answer>\n#### 18", "18", "hashes"),
+        ("#### The final answer is 18", "18", "phrase"),
+        ("#### The final price is 18", "The final price is 18", "hashes"),
+        ("#### Total cost: $18 (9 * 2)", "$18", "hashes"),
+        ("#### about 18", "18", "hashes"),
+        ("#### ((((18))))", "18", "hashes"),
+        ("#### １８", "18", "hashes"),
+        ("The answer is that it is minus 18 degrees", "minus 18", "phrase"),
     ],
 )
 def test_the_answer_is_this_span(text: str, answer: str, method: str) -> None:
@@ -62,6 +75,11 @@ def test_the_answer_is_this_span(text: str, answer: str, method: str) -> None:
     ["", "No idea.", r"\boxed{", "####", "He pays 5 * 1", "14 days: 32768 feet * 2 =", "8 * 4 = <<7962", "1" * 500],
 )
 def test_a_reply_without_an_answer_has_none(text: str) -> None:
+    assert extract_answer(text) is None
+
+
+@pytest.mark.parametrize("text", ["The answer is not 18", "The answer isn't 18.", "The answer cannot be 18. Hm."])
+def test_what_is_not_the_answer_is_no_last_number(text: str) -> None:
     assert extract_answer(text) is None
 
 
@@ -93,10 +111,52 @@ def test_a_solution_after_a_colon_is_not_an_answer() -> None:
         ("= 150 + 100 = 250=D", "D", "letter"),
         ("So D is the correct choice", "D", "letter"),
         ("so we get 25", "E", "last_number"),
+        ("Option C is correct, not A.", "C", "letter"),
+        ("Therefore the choice (C) 12 m and not (B) 20", "C", "letter"),
+        ("(C) is right. (A) is wrong.", "C", "letter"),
+        ("The answer is C, not A or B", "C", "letter"),
+        ("The answer is C because A and B are wrong", "C", "letter"),
+        ("The answer is C, A is wrong", "C", "phrase"),
+        ("The answer is not A but C", "C", "phrase"),
+        ("The answer is D) 25", "D", "phrase"),
+        ("The answer is C? No, it is not. So (B)", "B", "letter"),
+        ("<think>A or B</think><answer>(C)</answer>", "C", "tag"),
+        ("The answer is （Ｃ）", "C", "phrase"),
+        ("\U0001d402", "C", "letter"),
     ],
 )
 def test_a_choice_is_named_by_its_letter_or_its_text(text: str, letter: str, method: str) -> None:
     assert extract_answer(text, choices=CHOICES) == (letter, method)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The answer is A or C",
+        "The answer is either B or C",
+        "The answer is both (B) and (C).",
+        "The answer is C, D",
+        "The answer is C/D",
+        "the answer is b or c",
+        "The answer is C) 10 or D) 20",
+        r"\boxed{C, D}",
+        "#### C, D",
+        "<answer>B or C</answer>",
+        "C and D",
+        "(B) or (C)",
+        "The answer is not C",
+        "The answer isn't C",
+        "The answer is neither B nor C",
+        "(C) is wrong",
+    ],
+)
+def test_two_letters_or_a_denied_one_name_no_choice(text: str) -> None:
+    found = extract_answer(text, choices=CHOICES)
+    assert found is None or found.text not in set("ABCDE")
+
+
+def test_a_choice_is_known_by_its_price_in_rupees() -> None:
+    assert extract_answer("The answer is Rs. 18", choices=("Rs. 12", "Rs. 18")) == ("B", "phrase")
 
 
 def test_repeating_the_list_of_choices_names_none() -> None:
@@ -113,6 +173,7 @@ TEXTS = st.one_of(
     st.lists(
         st.sampled_from(
             ["#### ", "\\boxed{", "}", "The answer is ", "A: ", "\n", "18", "-3.5", "1,000", ". ", " and ", "="]
+            + ["<answer>", "</answer>", "not ", " or ", "C", "(", ")", "minus ", "about ", "Total: ", "? ", "１８"]
         )
     ).map("".join),
 )
@@ -122,6 +183,7 @@ TEXTS = st.one_of(
 @given(TEXTS)
 def test_any_text_has_a_span_of_it_or_none(text: str) -> None:
     found = extract_answer(text)
+    text = ascii_forms(text)
     assert found is None or (found.text in text and found.text == found.text.strip())
     chosen = extract_answer(text, choices=CHOICES)
     assert chosen is None or chosen.text in (*"ABCDE",) or chosen.text in text
@@ -131,7 +193,7 @@ def test_any_text_has_a_span_of_it_or_none(text: str) -> None:
 @given(TEXTS)
 def test_the_short_cut_finds_what_the_long_way_finds(text: str) -> None:
     usual = _usual(text)
-    assert usual is None or usual == next(_marked(text))
+    assert usual is None or usual == next((focus, method) for _, focus, method in _marked(text))
 
 
 @settings(deadline=None, max_examples=200)
@@ -164,6 +226,12 @@ def test_a_marked_number_is_found_before_other_numbers(n: int, mark: str, other:
         "-" * 1_000_000,
         "1 / " * 250_000,
         "= " * 500_000,
+        "<answer>" * 100_000,
+        "The answer is not " * 50_000,
+        "The answer is " + "A or " * 200_000,
+        "The answer is 5" + " dollars" * 100_000,
+        "B, " * 300_000,
+        "#### " + "(" * 900 + "5" + ")" * 900,
     ],
     ids=lambda text: str(text)[:8],
 )

@@ -63,8 +63,20 @@ def test_a_worker_that_dies_is_replaced() -> None:
         assert judge._worker is not None
         judge._worker._process.kill()
         judge._worker._process.wait()
-        assert judge.equal("1+1", "2") is None
-        assert judge.equal("1+1", "2") is True
+        assert judge.equal("2+1", "3") is None
+        assert judge.equal("2+2", "4") is True
+
+
+def test_a_question_is_asked_once_even_if_it_has_no_answer() -> None:
+    hostile = r"9^{9^{9^{9}}}+x"
+    with LatexJudge(timeout_s=60) as judge:
+        assert judge.equal(r"\sqrt{8}", r"2\sqrt{2}") is True
+        judge.timeout_s = 1
+        assert judge.equal(hostile, "x+1") is None
+        assert judge._worker is None  # it was killed; nothing below starts another
+        assert judge.equal(hostile, "x+1") is None
+        assert judge.equal(r"\sqrt{8}", r"2\sqrt{2}") is True
+        assert judge._worker is None
 
 
 def test_no_worker_runs_before_the_first_question_or_after_the_end() -> None:

@@ -58,6 +58,31 @@ from datagen.answers.number import canonical, parse_number
         ("50%", 50),
         (r"50\%", 50),
         ("50 percent", 50),
+        ("18 dollars and 50 cents", Fraction(37, 2)),
+        ("$18 and 5 cents", Fraction(361, 20)),
+        ("1,018 dollars 50 cents per day", Fraction(2037, 2)),
+        ("$1.5M", 1_500_000),
+        ("-$5K", -5000),
+        ("$2 B", 2_000_000_000),
+        ("5 M", 5),
+        ("1 000", 1000),
+        ("12 345 678.5 dollars", Fraction(24691357, 2)),
+        ("1\xa0000", 1000),
+        ("1\u2009000", 1000),
+        ("1\u202f000", 1000),
+        ("1 100/200", Fraction(3, 2)),
+        ("5 x 10^3", 5000),
+        ("5 × 10³", 5000),
+        ("1.5×10⁻²", Fraction(3, 200)),
+        (r"5 \times 10^{3}", 5000),
+        ("5*10**3 meters", 5000),
+        ("minus 18", -18),
+        ("Negative $18", -18),
+        ("7 and a half hours", Fraction(15, 2)),
+        ("１８", 18),
+        ("１，０００", 1000),
+        ("١٨", 18),
+        ("\U0001d7cf\U0001d7d6", 18),
     ],
 )
 def test_an_answer_states_this_number(text: str, value: int | Fraction) -> None:
@@ -83,7 +108,9 @@ def test_an_answer_states_this_number(text: str, value: int | Fraction) -> None:
         "70-5",
         "1,00",
     ]
-    + ["1,2", "1.5.2", "1/0", "3/4/5", "1 000", "{1}{2}", "x=5", "5/", "٣", "5e9999", "1" * 501],
+    + ["1,2", "1.5.2", "1/0", "3/4/5", "{1}{2}", "x=5", "5/", "٣x", "5e9999", "1" * 501]
+    + ["5M", "5K", "1 00", "1 0000", "0 000", "1  000", "18 and 50 cents", "18 dollars and 150 cents", "5 x 10^9999"]
+    + ["3 hours 20 minutes", "minus -5", "²"],
 )
 def test_what_is_not_one_number_is_none(text: str) -> None:
     assert parse_number(text) is None

@@ -30,6 +30,22 @@ SOLUTION = (
 )
 
 
+@pytest.mark.parametrize(
+    ("options", "warns"),
+    [
+        (CorruptOptions, False),
+        (lambda: CorruptOptions(alphas=(0.3, 0.05)), True),
+        (lambda: CorruptOptions(methods=("numbers",), alphas=(0.01,)), False),
+    ],
+)
+def test_an_alpha_that_hardly_damages_a_text_is_warned_of(
+    options: Callable[[], CorruptOptions], warns: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    options()
+    assert ("alpha 0.05: with so few characters" in caplog.text) is warns
+    assert bool(caplog.records) is warns
+
+
 def record(candidate: Candidate) -> Corruption:
     assert candidate.corruption is not None
     return candidate.corruption

@@ -15,6 +15,13 @@ def texts(equation: Equation) -> tuple[list[list[str]], list[list[str]], list[st
     )
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("line", ["1+1=<<1+1=2>>2 apples. ", "He has 1+1=2 apples. ", "1) 3 + 4 = 7\n"])
+def test_a_reply_that_loops_is_read_in_linear_time(line: str) -> None:
+    # Comparing each equation with each takes minutes.
+    assert len(read_solution(line * 8_000).equations) == 8_000
+
+
 def values(numbers: tuple[Number, ...]) -> list[int]:
     return [int(number.value) for number in numbers]
 

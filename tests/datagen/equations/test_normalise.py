@@ -25,13 +25,33 @@ ARITHMETIC = st.text(alphabet="0123456789+-*/^().,%$ x=×÷−{}ab\n\\", max_siz
         ("5 – 3 = 2", "5-3=2"),
         ("007*1=7", "7*1=7"),
         ("2**3=8", "2^3=8"),
-        (r"\frac{1}{2} \times 4 = 2", "(1/2)*4=2"),
+        (r"\frac{1}{2} \times 4 = 2", "1/2*4=2"),
         (r"3/\frac{1}{2} = 6", "3/(1/2)=6"),
         (r"9 \cdot 2 = \boxed{18}", "9*2=18"),
         ("3 boxes * 12 pens = 36 pens", "3*12=36"),
         ("25% of 80 = 20", "25%*80=20"),
         ("2(3+4)=14", "2*(3+4)=14"),
-        ("1 1/2 + 1 = 2 1/2", "(1+1/2)+1=(2+1/2)"),
+        ("1 1/2 + 1 = 2 1/2", "1+1/2+1=2+1/2"),
+        ("2 * 1 1/2 = 3", "2*(1+1/2)=3"),
+        ("(2*3)=6", "2*3=6"),
+        ("((2))*(3)=(6)", "2*3=6"),
+        ("2+(3*4)=14", "2+3*4=14"),
+        ("(2+3)*4=20", "(2+3)*4=20"),
+        ("(2*3)*4=24", "2*3*4=24"),
+        ("2*(3*4)=24", "2*3*4=24"),
+        ("2*(6/4)=3", "2*6/4=3"),
+        ("12/(3*2)=2", "12/(3*2)=2"),
+        ("9-(4-2)=7", "9-(4-2)=7"),
+        ("9+(4-2)=11", "9+4-2=11"),
+        ("2^(3^2)=512", "2^3^2=512"),
+        ("(2^3)^2=64", "(2^3)^2=64"),
+        ("(-2)^2=4", "(-2)^2=4"),
+        ("-(2^2)=-4", "-2^2=-4"),
+        ("2^(-1)=0.5", "2^-1=0.5"),
+        ("2^(1+1)=4", "2^(1+1)=4"),
+        ("(20+30)%*10=5", "(20+30)%*10=5"),
+        ("(25%)*80=20", "25%*80=20"),
+        ("5-(-3)=8", "5--3=8"),
         ("2*x = 10", "2*x=10"),
         ("1 2 = 3", "1 2=3"),
         ("", ""),
@@ -55,6 +75,45 @@ def test_normalising_keeps_the_value(text: str) -> None:
     except NotArithmetic:
         return
     assert evaluate(normalise(text)) == value
+
+
+EXPRESSIONS = st.recursive(
+    st.integers(0, 20).map(str),
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from("+-*/^"), inner).map("".join),
+        inner.map(lambda text: f"({text})"),
+        inner.map(lambda text: f"-{text}"),
+        inner.map(lambda text: f"({text})%"),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(EXPRESSIONS)
+def test_every_bracket_that_is_left_changes_something(text: str) -> None:
+    normalised = normalise(text)
+    assert normalise(f"({text})") == normalised
+    try:
+        value = evaluate(text)
+    except NotArithmetic:
+        return
+    assert evaluate(normalised) == value
+    assert normalise(normalised) == normalised
+    for start, end in brackets(normalised):
+        without = normalised[:start] + normalised[start + 1 : end] + normalised[end + 1 :]
+        assert normalise(without) != normalised
+
+
+def brackets(text: str) -> list[tuple[int, int]]:
+    """Where each pair of brackets begins and ends."""
+    pairs, opened = [], []
+    for i, c in enumerate(text):
+        if c == "(":
+            opened.append(i)
+        elif c == ")":
+            pairs.append((opened.pop(), i))
+    return pairs
 
 
 @pytest.mark.parametrize(

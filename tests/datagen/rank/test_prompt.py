@@ -1,8 +1,6 @@
 import asyncio
 import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,7 +23,6 @@ from datagen_prompts.template import PromptTemplate, Turn
 from datagen_schemas.errors import DataError
 from datagen_schemas.problem import Problem
 
-SCRIPT = Path(__file__).parents[2] / "servers" / "judge_server.py"
 BUILT_IN = ("[Pupil's solution]", "[End of the pupil's solution]")
 OWN_MARKERS = ("=== ATTEMPT ===", "=== END OF ATTEMPT ===")
 OWN_TEMPLATE = """Rate this.
@@ -82,23 +79,9 @@ class Judge:
 
 
 @pytest.fixture(scope="module")
-def start_judge() -> Iterator[Callable[..., Judge]]:
+def start_judge(serve_script: Callable[..., str]) -> Callable[..., Judge]:
     """Starts judges with the given options."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def start(*options: str) -> Judge:
-        command = [sys.executable, str(SCRIPT), "--port", "0", *options]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        processes.append(process)
-        assert process.stdout is not None
-        return Judge(f"http://127.0.0.1:{int(process.stdout.readline())}/v1")
-
-    yield start
-    for process in processes:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+    return lambda *options: Judge(serve_script("judge_server.py", *options))
 
 
 @pytest.fixture(scope="module")
