@@ -1,6 +1,6 @@
 """Files that may be compressed: what they hold by their names, and their bytes."""
 
-from io import BufferedReader
+from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import IO, cast
 
@@ -25,4 +25,5 @@ def open_bytes(file: Path) -> IO[bytes]:
         return file.open("rb", buffering=1 << 20)
     import pyarrow as pa  # 0.1 s to import
 
-    return cast(IO[bytes], BufferedReader(pa.input_stream(file, compression="detect"), buffer_size=1 << 20))
+    raw = cast(RawIOBase, pa.input_stream(file, compression="detect"))  # reads as one, and is typed as nothing known
+    return BufferedReader(raw, buffer_size=1 << 20)
