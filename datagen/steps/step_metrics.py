@@ -12,7 +12,7 @@ published code departs from the paper, and we from both where they leave somethi
 - C-IoU there divides by the union of the texts, in which 2+3=5 and 3+2=5 are two: a solution with every step commuted
   has 1/2. It disregards the result, too. Here it is the IoU of the best one-to-one match of equal steps: 1.
 - Steps are compared there as texts; here as normalised equations (.5 is 0.5, 6.0 is 6). On those replies, whose models
-  write <<3*2=6.0>>, texts make the IoU 18.6 % in place of 28.0 %.
+  write <<3*2=6.0>>, texts make the IoU 18.6 % in place of 28.1 %.
 - Exact match is our answer check, exact and with negatives; the code reads the first `#### ` and digits as a float.
 - A share of nothing is 0: every metric of a reply without steps but MS, which is 1; WO and IO without an error. So it
   is in the code. Without gold steps nothing is defined, where the code gives MS 1 and the rest 0.
