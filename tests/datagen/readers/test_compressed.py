@@ -24,7 +24,9 @@ def ids(file: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("suffix", "compress"), [(".gz", gzip.compress), (".bz2", bz2.compress), (".zst", zstd)])
-@pytest.mark.parametrize(("name", "content"), [("a.jsonl", LINES), ("a.json", ARRAY), ("a.csv", TABLE)])
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.jsonl", LINES), ("a.json", ARRAY), ("a.csv", TABLE)], ids=["lines", "array", "table"]
+)
 def test_a_compressed_file_holds_the_same_problems(
     tmp_path: Path, name: str, content: bytes, suffix: str, compress: Callable[[bytes], bytes]
 ) -> None:
@@ -41,6 +43,7 @@ def test_a_compressed_file_holds_the_same_problems(
         (LINES, "a.jsonl.gz: cannot be read .zlib inflate failed: incorrect header check"),
         (b"", "a.jsonl.gz: no rows, the file is empty"),
     ],
+    ids=["torn", "plain", "empty"],  # what gzip makes has the time in it
 )
 def test_a_file_that_is_torn_or_not_compressed_is_one_line(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(content)
