@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import torch
 from transformers import PreTrainedModel
 
 from datagen_schemas.errors import DataError
