@@ -179,6 +179,8 @@ def _backend(model: str, options: Options) -> str:
     """The backend that was asked for; else this process for a folder: no server has a folder as its model's name."""
     if options["backend"] is not None:
         return str(options["backend"])
+    if options["base_url"] is None and Path(model).is_file():
+        raise click.UsageError(f"{model}: a file is no model. Name a model's folder.")
     if options["base_url"] is None and "/" in model and not Path(model).is_dir():
         raise click.UsageError(
             f"{model}: no such folder. For a Hub id name --backend transformers, for a server's model --base-url."

@@ -86,7 +86,12 @@ def test_four_bits_without_bitsandbytes_name_the_remedy(base: Path) -> None:
 def test_what_is_no_model_is_refused_with_what_is_missing(base: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: no such folder. Name the folder or the Hub id"):
         load_model(str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match="config.json: a file, and no folder. Name the folder or the Hub id"):
+        load_model(str(base / "config.json"))
     for file in base.glob("*token*"):
         file.unlink()
-    with pytest.raises(DataError, match="its tokenizer cannot be loaded. Put the files of its tokenizer beside"):
+    with pytest.raises(
+        DataError, match="its tokenizer cannot be loaded. Put the files of its tokenizer beside"
+    ) as caught:
         load_model(str(base))
+    assert "\n" not in str(caught.value)

@@ -42,8 +42,10 @@ def load_model(path: str, *, dtype: str = "auto", four_bit: bool = False) -> Loa
         quantised["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
         )
-    if path.startswith((".", "/", "~")) and not Path(path).expanduser().is_dir():
-        raise DataError(f"model {path}: no such folder. Name the folder or the Hub id of a causal language model.")
+    folder = Path(path).expanduser()
+    if folder.is_file() or (path.startswith((".", "/", "~")) and not folder.is_dir()):
+        what = "a file, and no folder" if folder.is_file() else "no such folder"
+        raise DataError(f"model {path}: {what}. Name the folder or the Hub id of a causal language model.")
     try:
         model = AutoModelForCausalLM.from_pretrained(path, dtype=dtype, **quantised)
         try:

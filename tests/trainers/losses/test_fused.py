@@ -299,9 +299,20 @@ def test_the_gradient_of_a_users_loss_may_be_one_number(tmp_path: Path) -> None:
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("body", ["logits.square().mean(1)", "logits.detach().sum()"])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [("logits", "takes 1 positional argument but 2 were given"), ("logits, targets", "no attribute 'nothing'")],
+)
+def test_a_users_loss_that_fails_is_named_with_what_it_was_given(arguments: str, said: str, tmp_path: Path) -> None:
+    name = f"failing_{len(arguments)}"
+    (tmp_path / f"{name}.py").write_text(f"def f({arguments}):\n    return logits.nothing()\n")
+    with pytest.raises(DataError, match=rf"'{name}:f' failed on logits \(5, 37\) and targets \(5,\): .*{said}"):
+        fused(case([2, 5], trained=False), SegmentationSettings(loss=f"{name}:f"))
+
+
+@pytest.mark.parametrize("body", ["logits.square().mean(1)", "logits.detach().sum()", "'loss'"])
 def test_a_users_loss_that_cannot_be_minimised_is_refused(body: str, tmp_path: Path) -> None:
-    name = f"not_a_loss_{'detach' in body}".lower()
+    name = f"not_a_loss_{len(body)}"
     (tmp_path / f"{name}.py").write_text(f"def f(logits, targets):\n    return {body}\n")
     with pytest.raises(DataError, match=f"loss: '{name}:f' gave no scalar"):
         fused(case([2, 5], trained=False), SegmentationSettings(loss=f"{name}:f"))

@@ -259,8 +259,13 @@ class HeadPass:
         with torch.enable_grad():
             leaf = logits.detach().requires_grad_()
             name = self.plan.losses[s]
-            value = user_loss(name)(leaf, targets)
-            if value.ndim or not value.requires_grad:
+            loss = user_loss(name)
+            try:
+                value = loss(leaf, targets)
+            except (TypeError, ValueError, AttributeError, LookupError) as error:
+                shapes = f"logits {tuple(leaf.shape)} and targets {tuple(targets.shape)}"
+                raise DataError(f"loss: {name!r} failed on {shapes}: {error}. Mend it.") from error
+            if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
                 raise DataError(f"loss: {name!r} gave no scalar that depends on the logits. Return a sum or a mean.")
             gradient = torch.autograd.grad(value, leaf)[0] if self.needs_any else torch.empty(0)
         self.answer[s] = value.detach()
