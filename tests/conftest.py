@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ import pytest
 
 if TYPE_CHECKING:  # half a second, which most tests do not need
     from playwright.sync_api import Browser, Page
+
+# A shell that runs us in the background has us ignore it, and what we start would, too: tests interrupt that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers have a core each: torch's threads would wait for one another
     os.environ.setdefault("OMP_NUM_THREADS", "1")
