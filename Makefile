@@ -5,6 +5,7 @@ STAMP := .venv/.installed
 TESTS ?= tests
 OUT ?= runs/demo
 TRAIN_OUT ?= runs/train
+BACKEND ?= transformers
 # `make train` without MODEL takes the built-in tiny model and problems, and settings that fit them.
 ifeq ($(MODEL),)
 BUILT_IN = base
@@ -47,7 +48,7 @@ base: setup
 
 train: setup $(BUILT_IN)  ## VFT, samples, groups, AFT, evaluation; MODEL=HUB_ID|FOLDER DATA=gsm8k TEST=... FLAGS='--lora-r 16 --bf16'
 	$(BIN)/datagen train vft $(DATA) --model $(START) $(FLAGS) --out $(TRAIN_OUT)/vft
-	$(BIN)/datagen sample -k 6 --temperature 1 --max-tokens $(MAX_TOKENS) --dataset $(DATA) --backend transformers \
+	$(BIN)/datagen sample -k 6 --temperature 1 --max-tokens $(MAX_TOKENS) --dataset $(DATA) --backend $(BACKEND) \
 	  --model $(TRAIN_OUT)/vft --out $(TRAIN_OUT)/samples
 	$(BIN)/datagen groups --dataset $(DATA) --candidates $(TRAIN_OUT)/samples --max-positives 3 --max-negatives 3 --references \
 	  --out $(TRAIN_OUT)/groups
@@ -57,7 +58,7 @@ train: setup $(BUILT_IN)  ## VFT, samples, groups, AFT, evaluation; MODEL=HUB_ID
 
 replicate: setup ## the papers' comparisons in miniature: hours; docs/ has the results
 	$(BIN)/python benchmarks/replicate.py --out runs/replicate
-	$(BIN)/python benchmarks/replicate.py --out runs/replicate --seeds 0 1 --sweeps
+	$(BIN)/python benchmarks/replicate.py --out runs/replicate --seeds 0 1 2 --sweeps
 	$(BIN)/python benchmarks/replicate_losses.py --out runs/replicate
 
 test: setup      ## the tests

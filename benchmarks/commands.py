@@ -12,6 +12,7 @@ from statistics import mean, stdev
 from typing import Any
 
 PRELOADED = ("torch", "transformers", "accelerate", "datasets", "datagen.cli.main", "datagen_trainers.aft")
+_used = threading.local()  # seconds of the processor, of the commands of each thread
 T_975 = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}  # Student's t
 
 
@@ -24,22 +25,32 @@ def use_one_thread_each() -> None:
 def datagen(*arguments: object, home: Path) -> str:
     """Standard output of a command that must succeed."""
     context = multiprocessing.get_context("forkserver")
-    texts = [home / f"{kind}-{threading.get_ident()}.txt" for kind in ("stdout", "stderr")]
+    texts = [home / f"{kind}-{threading.get_ident()}.txt" for kind in ("stdout", "stderr", "seconds")]
     process = context.Process(target=_command, args=([str(argument) for argument in arguments], home, *texts))
     process.start()
     process.join()
     if process.exitcode:
         raise SystemExit(f"datagen {' '.join(map(str, arguments))}\n{texts[1].read_text()}")
+    _used.seconds = cpu_seconds() + float(texts[2].read_text())
     return texts[0].read_text()
 
 
-def _command(arguments: list[str], home: Path, stdout: Path, stderr: Path) -> None:
+def cpu_seconds() -> float:
+    """What the commands of this thread have taken of the processor; other work on the machine does not count."""
+    return float(getattr(_used, "seconds", 0.0))
+
+
+def _command(arguments: list[str], home: Path, stdout: Path, stderr: Path, seconds: Path) -> None:
     from datagen.cli.main import main as command
 
     os.environ["DATAGEN_HOME"] = str(home)
     sys.argv = ["datagen", *arguments]
-    with stdout.open("w") as out, stderr.open("w") as err, redirect_stdout(out), redirect_stderr(err):
-        command()
+    try:
+        with stdout.open("w") as out, stderr.open("w") as err, redirect_stdout(out), redirect_stderr(err):
+            command()
+    finally:
+        used = os.times()
+        seconds.write_text(str(used.user + used.system + used.children_user + used.children_system))
 
 
 def spread(values: list[float], scale: float, digits: int) -> str:

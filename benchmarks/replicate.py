@@ -1,13 +1,13 @@
 """The AFT paper's story in miniature, on the built-in model and problems: every row is a handful of commands.
 
     python benchmarks/replicate.py --out runs/replicate --seeds 0 1 2 3 4 [--parallel 2] [--only VFT AFT-BC ...]
-    python benchmarks/replicate.py --out runs/replicate --seeds 0 1 --sweeps   # Figures 2a to 2d
+    python benchmarks/replicate.py --out runs/replicate --seeds 0 1 2 --sweeps   # Figures 2a to 2d
     python benchmarks/replicate.py --out runs/replicate --table                # of what is there, nothing is run
 
 Per seed: a base model that has not seen the families of the gold problems; VFT; 16 samples of the VFT model for each
-gold problem; from them binary groups (3 positives and 3 negatives at most; problems without a right and a wrong one
-have none, and are left out but for *every gold path*) and groups ranked by the step judge; then every method from the
-same base, with the same epochs and learning rate. Measured are
+gold problem; from them binary groups (3 positives and 3 negatives at most) and groups ranked by the step judge, both
+with the gold path of every problem, which Eq. 4 learns also where there is no right and wrong one to compare; then
+every method from the same base, with the same epochs and learning rate. Measured are
 
 - greedy accuracy on 1,000 problems of the gold families with other numbers;
 - how the model scores new solutions of the *gold* questions, as the paper does (Table 4, note 2): three right and
@@ -25,9 +25,10 @@ import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from statistics import mean
 from typing import Any, NamedTuple
 
-from commands import datagen, interval, spread, use_one_thread_each, write_once
+from commands import cpu_seconds, datagen, interval, spread, use_one_thread_each, write_once
 from datasets import Dataset, load_from_disk  # not in a thread: two that import it at once fail
 
 EPOCHS, LEARNING_RATE, MAX_TOKENS, K, N_HELD_OUT, N_VOTES = 6, 1e-3, 80, 16, 1_000, 16
@@ -59,7 +60,8 @@ METHODS = {
     "RFT, every plan": Method("rft", "rft-plans"),
     "AFT-DC": Method("aft", "groups", ("--loss", "dc")),
     "AFT-BC": Method("aft", "groups", ("--loss", "bc")),
-    "AFT-DC, every gold path": Method("aft", "groups-every", ("--loss", "dc")),
+    "AFT-DC, gold paths of groups only": Method("aft", "groups-only", ("--loss", "dc")),
+    "AFT-DC, sum of Eq. 1": Method("aft", "groups", ("--loss", "dc", "--vft-reduction", "sum")),
     "unconstrained (Eq. 6)": Method("aft", "groups", ("--loss", "a")),
     "R (Eq. 14)": Method("aft", "ranked", ("--loss", "r")),
     "RDC1": Method("aft", "ranked", ("--loss", "rdc1")),
@@ -102,13 +104,13 @@ def prepare(seed: int, out: Path) -> None:
     vft = ("--model", out / "VFT", *SAMPLING, "--quiet")
     one = ("--workers", 1, "--quiet")
     run("rft", "-k", K, "--dataset", gold, *vft, "--out", out / "rft")
-    run("groups", "--dataset", gold, "--candidates", candidates, "--max-positives", 3, "--max-negatives", 3, *one,
-        "--out", out / "groups")  # fmt: skip
-    run("groups", "--dataset", gold, "--candidates", candidates, "--max-positives", 3, "--max-negatives", 3, *one,
-        "--references", "--out", out / "groups-every")  # fmt: skip
+    sides = ("--max-positives", 3, "--max-negatives", 3, *one)
+    run("groups", "--dataset", gold, "--candidates", candidates, *sides, "--out", out / "groups-only")
+    run("groups", "--dataset", gold, "--candidates", candidates, *sides, "--references", "--out", out / "groups")
     run("rank", "--judge", "steps", "--dataset", gold, "--candidates", candidates, "-k", K, *one,
         "--out", out / "rank")  # fmt: skip
-    run("groups", "--ranked", out / "rank", "--max-responses", 6, *one, "--out", out / "ranked")
+    run("groups", "--ranked", out / "rank", "--dataset", gold, "--max-responses", 6, *one, "--references",
+        "--out", out / "ranked")  # fmt: skip
     datagen("sample", "-k", K, "--dataset", gold, *vft, "--seed", seed + 1_000, "--out", out / "to-assess", home=out)
     write_once(out / "plans.jsonl", plans(seed))
     run("rft", "--dataset", gold, "--candidates", out / "plans.jsonl", *one, "--out", out / "rft-plans")
@@ -162,7 +164,7 @@ def measure(name: str, method: Method, seed: int, out: Path) -> Row:
     result = out / "results" / f"{folder.name}.json"
     if result.exists():
         return json.loads(result.read_bytes())  # type: ignore[no-any-return]
-    started = time.monotonic()
+    before = cpu_seconds()
 
     def run(*arguments: object) -> Row:
         return json.loads(datagen(*arguments, "--seed", seed, "--json", "--quiet", home=out))  # type: ignore[no-any-return]
@@ -170,7 +172,7 @@ def measure(name: str, method: Method, seed: int, out: Path) -> Row:
     settings = (*TRAINING, *(AFT if method.command == "aft" else ()), *method.options)
     trained = run("train", method.command, out / method.data, "--model", out / "base", *settings, "--out", folder)
     row: Row = {"seed": seed, "method": name, "steps": trained["steps"], "loss": trained["loss"]}
-    row["seconds_trained"] = time.monotonic() - started
+    row["seconds_trained"] = cpu_seconds() - before
     evaluated = out / "eval" / folder.name
     new = run("eval", folder, *SAMPLING, "--dataset", out / "new.jsonl", "--no-assess", "--out", evaluated / "new")
     row |= {key: new[key] for key in ("accuracy", "n", "by_steps")}
@@ -180,7 +182,7 @@ def measure(name: str, method: Method, seed: int, out: Path) -> Row:
     if name in METHODS:
         own = run(*on_gold, "--assess", 8, "--out", evaluated / "own")
         row |= {f"own_{key}": own[key] for key in ("assessment_accuracy", "perplexity")}
-    row["seconds"] = time.monotonic() - started
+    row["seconds"] = cpu_seconds() - before
     result.parent.mkdir(exist_ok=True)
     result.write_text(json.dumps(row))
     return row
@@ -218,18 +220,22 @@ def tables(out: Path) -> Iterable[str]:
     rows = [row for row in results if "accuracy" in row]
     vft = {row["seed"]: row["accuracy"] for row in rows if row["method"] == "VFT"}
     columns = ("assessment_accuracy", "own_assessment_accuracy", "perplexity")
-    yield "| method | seeds | accuracy | against VFT, 95 % | assessment accuracy | of its own samples | perplexity |"
-    yield "|---|---|---|---|---|---|---|"
-    for name in (*METHODS, *SWEEPS):
+    heads = ("method", "`datagen train`", "seeds", "accuracy", "against VFT, 95 %", "assessment accuracy",
+             "of its own samples", "perplexity", "minutes")  # fmt: skip
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
+    for name, method in {**METHODS, **SWEEPS}.items():
         mine = [row for row in rows if row["method"] == name]
         if not mine:
             continue
         against = [row["accuracy"] - vft[row["seed"]] for row in mine if row["seed"] in vft]
-        cells = [str(len(mine)), spread([row["accuracy"] for row in mine], 100, 1), interval(against)]
+        cells = [f"`{' '.join(map(str, (method.command, method.data, *method.options)))}`", str(len(mine))]
+        cells += [spread([row["accuracy"] for row in mine], 100, 1), interval(against)]
         for key in columns:
             known = [row[key] for row in mine if row.get(key) is not None]
             scale, digits = (1, 2) if key == "perplexity" else (100, 1)
             cells.append(spread(known, scale, digits) if known else "–")
+        cells.append(f"{mean(row['seconds'] for row in mine) / 60:.1f}")
         yield f"| {name} | {' | '.join(cells)} |"
     voted = [row for row in results if "maj_at_k" in row]
     if voted:

@@ -16,7 +16,7 @@ from datagen.cli.demo_datasets import (
     miniature_job,
     rank_candidates,
 )
-from datagen.cli.options import option, output_options
+from datagen.cli.options import command_line, option, output_options
 from datagen.cli.show import emit, progress, silence_transformers, table
 
 if TYPE_CHECKING:  # imported late at run time, to keep --help quick
@@ -201,6 +201,7 @@ def fine_tune(
         config=_vft_config(config, replace(config.fine_tuning, epochs=epochs)),
         out=out / name,
         on_progress=_shown(f"train {name}", report),
+        command=command_line(),
     ).steps
 
 

@@ -113,6 +113,7 @@ def _vft(method: str, data: str, options: dict[str, Any], report: "Report") -> R
         config=config,
         out=options["out"],
         on_progress=_shown(f"train {method}", report),
+        command=command_line(),
     )
     left_out = f", {result.n_too_long:,} too long and left out" if result.n_too_long else ""
     line = f"{result.n_examples:,} examples{left_out}; {result.steps:,} steps, loss {result.loss:.3f}"
@@ -164,6 +165,7 @@ def _aft(method: str, data: str, options: dict[str, Any], report: "Report") -> R
             config=config,
             out=out,
             on_progress=_shown(f"train {config.loss}", report),
+            command=command_line(),
         )
         results.append(result)
         return result

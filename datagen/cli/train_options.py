@@ -34,6 +34,7 @@ _PAPER: dict[str, Any] = {  # Any: settings
     "warmup_steps": 500,
     "max_steps": 25000,
     "context_percentile": 75.0,
+    "too_long": "cut_prompt",
     **LORA["paper"],
 }
 PRESETS = {"paper": _PAPER, "paper-gsm8k": {**_PAPER, "learning_rate": 1e-5}}
@@ -150,6 +151,11 @@ segmentation = stack(
         "--context-percentile",
         type=click.FloatRange(min=0, min_open=True, max=100),
         help="seg: in place of --max-length, the power of two that holds so many per cent of the examples.",
+    ),
+    option(
+        "--too-long",
+        type=click.Choice(["leave_out", "cut_prompt"]),
+        help="seg: cut_prompt drops the start of the prompt; never of the completion. [default: leave_out]",
     ),
 )
 

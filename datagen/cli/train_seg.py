@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from datagen.cli.options import command_line
 from datagen.cli.train_options import PRESETS, settings
 
 if TYPE_CHECKING:  # imported late at run time, to keep --help quick
@@ -40,10 +41,12 @@ def train_seg_from(
         out=options["out"],
         validation=validation,
         on_progress=on_progress,
+        command=command_line(),
     )
     left_out = f", {result.n_too_long:,} too long and left out" if result.n_too_long else ""
+    cut = f", {result.n_cut:,} with a cut prompt" if result.n_cut else ""
     lines = [
-        f"{result.n_examples:,} examples{left_out}; {result.steps:,} steps, loss {result.loss:.3f}, "
+        f"{result.n_examples:,} examples{cut}{left_out}; {result.steps:,} steps, loss {result.loss:.3f}, "
         f"{100 * result.metrics['mean_token_accuracy']:.1f} % of the answers' tokens right"
     ]
     if config.context_percentile is not None:

@@ -1,4 +1,4 @@
-"""A Hub for data sets, with the HTTP calls that huggingface_hub makes. Loopback only, for tests.
+"""A Hub for data sets, and for reading models, with huggingface_hub's HTTP calls. Loopback only, for tests.
 
     python tests/servers/hub_server.py --token TOKEN --user me --org team --port 0     prints its port, and serves
 
@@ -9,7 +9,7 @@ POST /control/faults: a list of {"method", "path": REGEX, "times", "status", "he
 "slow": S, "after": N}: calls that match are answered so, the first N left alone. "cut" closes the connection after
 so many bytes of the body; "late": true does so when the call has been carried out. "race": {PATH: TEXT} commits these
 files to the branch, then the call is answered as usual. POST /control/repos: a list of {"id", "type", "private",
-"files"}. GET /control/log lists the calls. POST /control/reset.
+"files" or "folder"}. GET /control/log lists the calls. POST /control/reset.
 """
 
 import argparse
@@ -20,11 +20,12 @@ import json
 import re
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-LARGE = (".parquet", ".arrow", ".bin")
+LARGE = (".parquet", ".arrow", ".bin", ".safetensors")
 SIGNATURE = "X-Amz-Signature=do-not-show-this"
 
 
@@ -96,17 +97,19 @@ class Hub:
         app.router.add_get("/api/whoami-v2", self.whoami)
         app.router.add_post("/api/repos/create", self.create)
         app.router.add_post("/api/validate-yaml", self.validate_yaml)
-        app.router.add_get(f"/api/datasets/{repo}", self.info)
-        app.router.add_get(f"/api/datasets/{repo}/refs", self.refs)
-        app.router.add_get(f"/api/datasets/{repo}/revision/{{revision}}", self.info)
-        app.router.add_get(f"/api/datasets/{repo}/tree/{{revision}}", self.tree)
-        app.router.add_get(f"/api/datasets/{repo}/tree/{{revision}}/{{path:.+}}", self.tree)
+        for kind in ("datasets", "models"):
+            app.router.add_get(f"/api/{kind}/{repo}", self.info)
+            app.router.add_get(f"/api/{kind}/{repo}/refs", self.refs)
+            app.router.add_get(f"/api/{kind}/{repo}/revision/{{revision}}", self.info)
+            app.router.add_get(f"/api/{kind}/{repo}/tree/{{revision}}", self.tree)
+            app.router.add_get(f"/api/{kind}/{repo}/tree/{{revision}}/{{path:.+}}", self.tree)
         app.router.add_post(f"/api/datasets/{repo}/paths-info/{{revision}}", self.paths_info)
         app.router.add_post(f"/api/datasets/{repo}/branch/{{branch}}", self.branch)
         app.router.add_post(f"/api/datasets/{repo}/preupload/{{revision}}", self.preupload)
         app.router.add_post(f"/api/datasets/{repo}/commit/{{revision}}", self.commit)
         app.router.add_post("/datasets/{repo:[^/]+/[^/]+}.git/info/lfs/objects/batch", self.batch)
         app.router.add_get(f"/datasets/{repo}/resolve/{{revision}}/{{path:.+}}", self.resolve)
+        app.router.add_get(f"/{repo}/resolve/{{revision}}/{{path:.+}}", self.resolve)
         app.router.add_put("/lfs/{oid}", self.put)
         app.router.add_post("/lfs/{oid}/verify", self.verify)
         app.router.add_post("/control/faults", self.set_faults)
@@ -170,8 +173,9 @@ class Hub:
     def knows(self, request: web.Request) -> bool:
         return request.headers.get("Authorization") == f"Bearer {self.token}"
 
-    def visible(self, request: web.Request, type: str = "dataset") -> Repo | None:
+    def visible(self, request: web.Request) -> Repo | None:
         repo = self.repos.get(request.match_info["repo"])
+        type = "dataset" if request.path.startswith(("/datasets/", "/api/datasets/")) else "model"
         if repo is None or repo.type != type or (repo.private and not self.knows(request)):
             return None
         return repo
@@ -407,7 +411,9 @@ class Hub:
     async def set_repos(self, request: web.Request) -> web.Response:
         for of in await request.json():
             repo = self.repos[of["id"]] = Repo(of.get("type", "dataset"), of.get("private", False))
-            repo.commit("main", {path: File(text.encode(), False) for path, text in of.get("files", {}).items()})
+            files = {path: text.encode() for path, text in of.get("files", {}).items()}
+            files |= {path.name: path.read_bytes() for path in Path(of["folder"]).iterdir()} if "folder" in of else {}
+            repo.commit("main", {path: File(read, path.endswith(LARGE)) for path, read in files.items()})
         return web.Response()
 
     async def do_reset(self, _: web.Request) -> web.Response:

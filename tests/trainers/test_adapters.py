@@ -57,6 +57,7 @@ def test_an_adapter_alone_can_be_put_on_its_base_and_is_found_again_when_the_run
     model, again = base(), base()
     train(rows, model=model, config=config, out=tmp_path / "out")
     assert not (tmp_path / "out" / "model.safetensors").exists()
+    assert "library_name: peft\n" in (tmp_path / "out" / "README.md").read_text()
     model.eval()
     expected = model(ids).logits
     assert not torch.allclose(expected, base()(ids).logits, atol=1e-3)

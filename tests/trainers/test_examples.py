@@ -6,7 +6,16 @@ from hypothesis import strategies as st
 
 from datagen_schemas.errors import DataError
 from datagen_schemas.example import Example
-from datagen_trainers.examples import IGNORED, Encoded, batch_schedule, encode, encode_examples, pad, prompt_ids
+from datagen_trainers.examples import (
+    IGNORED,
+    Encoded,
+    batch_schedule,
+    encode,
+    encode_examples,
+    pad,
+    prompt_ids,
+    with_cut_prompt,
+)
 from datagen_trainers.tiny import build_tokenizer
 
 TOKENIZER = build_tokenizer(["Ana", " has", " pens", "Tom", " buys", " and", " Ana"], max_number=50)
@@ -71,6 +80,16 @@ def test_examples_that_are_too_long_are_counted_and_none_is_cut(examples: list[E
     assert some.encoded == [item for item in whole.encoded if len(item.input_ids) <= limit]
     assert len(some.encoded) + some.n_too_long == 20
     assert some.n_too_long > 0
+
+
+def test_cutting_takes_the_first_tokens_of_the_prompt_and_none_of_the_completion() -> None:
+    whole = Encoded([1, 4, 5, 6, 7, 8], [IGNORED] * 4 + [7, 8])
+    assert with_cut_prompt(whole, max_length=6, bos_id=1) == whole
+    assert with_cut_prompt(whole, max_length=4, bos_id=None) == Encoded([5, 6, 7, 8], [IGNORED] * 2 + [7, 8])
+    assert with_cut_prompt(whole, max_length=4, bos_id=1) == Encoded([1, 6, 7, 8], [IGNORED] * 2 + [7, 8])
+    assert with_cut_prompt(whole, max_length=3, bos_id=None) == Encoded([6, 7, 8], [IGNORED, 7, 8])
+    assert with_cut_prompt(whole, max_length=3, bos_id=1) is None  # nothing of the question would be read
+    assert with_cut_prompt(whole, max_length=2, bos_id=None) is None
 
 
 @given(st.lists(st.integers(1, 100), min_size=1, max_size=300), st.integers(1, 9), st.integers(1, 3), st.integers())

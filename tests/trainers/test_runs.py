@@ -199,3 +199,13 @@ def test_the_first_update_is_reported_with_its_loss(methods: Methods, fresh: Fre
     train(rows, model=fresh(), config=config, out=tmp_path, on_progress=seen.append)
     assert [at.step for at in seen] == [1, 2]
     assert all(3 < at.loss < 6 for at in seen)  # ln(90) = 4.5 at the start
+
+
+def test_fsdp_without_gpus_is_said_to_change_nothing(
+    methods: Methods, fresh: Fresh, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, config, train = methods["vft"]
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")  # as `accelerate launch --use_fsdp --fsdp_version 2` sets it
+    monkeypatch.setenv("FSDP_VERSION", "2")
+    train(rows, model=fresh(), config=replace(config, epochs=1), out=tmp_path)
+    assert "FSDP needs GPUs: each process holds the whole model" in caplog.text

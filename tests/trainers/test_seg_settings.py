@@ -85,7 +85,26 @@ def test_what_is_too_long_is_left_out_and_counted_and_the_context_is_computed(
         long, model=fresh(), config=replace(SMALL, max_steps=1, context_percentile=80), out=tmp_path / "out"
     )
     assert (result.n_examples, result.n_too_long, result.max_length, result.at_percentile) == (8, 1, 32, 25)
+    assert result.n_cut == 0
     assert "| max_length | 32 |" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_start_of_a_prompt_is_cut_if_so_wished_and_counted(
+    mixed: Examples, longest: Example, tokenizer: PreTrainedTokenizerFast, train: Train, fresh: Fresh, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    wordy = longest.model_copy(update={"prompt": longest.completion, "completion": longest.prompt})
+    sizes = [len(encode(one.prompt, one.completion, tokenizer).input_ids) for one in (longest, wordy)]
+    n_completion = [
+        sum(at >= 0 for at in encode(one.prompt, one.completion, tokenizer).labels) for one in (longest, wordy)
+    ]
+    assert min(sizes) > 64 > n_completion[1] and n_completion[0] > 64
+    config = replace(SMALL, max_steps=1, max_length=64, too_long="cut_prompt")
+    result = train([*mixed, longest, wordy], model=fresh(), config=config, out=tmp_path / "out")
+    assert (result.n_examples, result.n_too_long, result.n_cut) == (9, 1, 1)
+    warned = {record.getMessage() for record in caplog.records}
+    assert "1 examples to train on, longer than 64 tokens, lose the start of their prompt" in warned
+    assert "1 examples to train on, longer than 64 tokens, are left out" in warned
 
 
 def test_sadl_that_pushes_right_tokens_down_is_warned_of(

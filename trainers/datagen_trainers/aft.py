@@ -93,6 +93,7 @@ def train_aft(
     out: Path,
     on_progress: Callable[[TrainProgress], None] | None = None,
     resume: bool = True,
+    command: str = "",
 ) -> AftResult:
     """Train `model` in place on alignment groups and save it, with its tokenizer and a card, at `out`.
 
@@ -181,6 +182,8 @@ def train_aft(
         base=model.config.name_or_path or "random weights",
         data=f"{counts['n_groups']} questions with {counts['n_responses']} responses",
         sources=Counter(source for group in groups for source in group.sources),
+        command=command,
+        out=out,
         settings=asdict(config),
         results=metrics,
     )

@@ -64,6 +64,22 @@ def encode_examples(
     return EncodedExamples(fitting, len(encoded) - len(fitting))
 
 
+def with_cut_prompt(encoded: Encoded, *, max_length: int, bos_id: int | None) -> Encoded | None:
+    """The example without the first tokens of its prompt, so that it fits; None if no token of the prompt would stay.
+
+    The completion is never cut, and a token that opens texts (BOS) stays.
+    """
+    excess = len(encoded.input_ids) - max_length
+    if excess <= 0:
+        return encoded
+    n_opening = int(encoded.input_ids[0] == bos_id)
+    n_prompt = encoded.labels.count(IGNORED)
+    if n_opening + excess >= n_prompt:
+        return None
+    kept = [*range(n_opening), *range(n_opening + excess, len(encoded.input_ids))]
+    return Encoded([encoded.input_ids[i] for i in kept], [encoded.labels[i] for i in kept])
+
+
 class Context(NamedTuple):
     """How long texts may be, in tokens."""
 

@@ -1,12 +1,14 @@
 """The model card that a training run leaves beside its weights."""
 
 import json
+import re
+import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 _CARD = """\
 ---
-library_name: transformers
-pipeline_tag: text-generation
+{library}pipeline_tag: text-generation
 tags: [datagen]
 ---
 
@@ -15,6 +17,10 @@ tags: [datagen]
 {what}
 
 Trained from `{base}` on {data} ({sources}).
+
+```bash
+{commands}
+```
 
 | setting | value |
 |---|---|
@@ -57,16 +63,36 @@ def model_card(
     base: str,
     data: str,
     sources: Mapping[str, int],
+    command: str,
+    out: Path,
     settings: Mapping[str, object],
     results: Mapping[str, float] | None = None,
     papers: Sequence[str] = (AFT_PAPER, RFT_PAPER),
 ) -> str:
-    """Markdown with the loss, the data, the settings, the last logged numbers and the papers to cite."""
+    """Markdown with the loss, the data, the commands, the settings, the last logged numbers and the papers to cite.
+
+    Args:
+        what: the method.
+        base: folder or Hub id of the model at the start; the Hub links the latter.
+        data: how much of what.
+        sources: examples or responses by where they come from.
+        command: that trained; empty where no command did.
+        out: the model's folder.
+        settings: of the run; `lora_merge` tells an adapter from a whole model.
+        results: the last logged numbers.
+        papers: BibTeX.
+    """
+    is_adapter = settings.get("lora_r") is not None and not settings.get("lora_merge")
+    is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", base) is not None and not Path(base).exists()
+    evaluation = f"datagen eval {shlex.quote(str(out))} --backend transformers --dataset gsm8k"
     logged = "".join(f"| {name} | {value:.4g} |\n" for name, value in (results or {}).items())
     return _CARD.format(
         what=what,
+        library=f"library_name: {'peft' if is_adapter else 'transformers'}\n"
+        + (f"base_model: {base}\n" if is_hub_id else ""),
         base=base,
         data=data,
+        commands="\n".join(filter(None, (command, evaluation))),
         sources=", ".join(f"{count} {source}" for source, count in sorted(sources.items())),
         settings="\n".join(f"| {name} | {json.dumps(value)} |" for name, value in settings.items()),
         papers="\n".join(papers),

@@ -27,7 +27,7 @@ from datagen_schemas.errors import DataError
 from datagen_schemas.example import Example
 from datagen_trainers.aft_terms import detach
 from datagen_trainers.data_parallel import expect_gradients, seed_dropout
-from datagen_trainers.examples import IGNORED, batch_schedule, context_for, encode
+from datagen_trainers.examples import IGNORED, Encoded, batch_schedule, context_for, encode, with_cut_prompt
 from datagen_trainers.losses.segmentation import sadl_warning
 from datagen_trainers.model_card import SEGMENTATION_PAPER, model_card
 from datagen_trainers.response_log_probs import check_head
@@ -69,7 +69,8 @@ class SegResult(NamedTuple):
     path: Path
     steps: int
     n_examples: int
-    n_too_long: int
+    n_too_long: int  # left out
+    n_cut: int  # of `n_examples`, those that lost the start of their prompt
     max_length: int  # tokens; as configured or computed
     at_percentile: int | None  # tokens that `context_percentile` of the examples have at most, before rounding up
     trained_share: float  # of the weights
@@ -89,6 +90,7 @@ def train_seg(
     validation: Sequence[Example] = (),
     on_progress: Callable[[TrainProgress], None] | None = None,
     resume: bool = True,
+    command: str = "",
 ) -> SegResult:
     """Train `model` in place on examples and save it, with its tokenizer and a card, at `out`.
 
@@ -104,6 +106,7 @@ def train_seg(
         validation: with it, the loss on these is computed at every checkpoint, and the best checkpoint is the result.
         on_progress: told of every update.
         resume: see above.
+        command: what was typed, for the card.
 
     Raises:
         DataError: no example fits, `out` holds something else, the model's logits are not a plain head's, the memory
@@ -118,14 +121,15 @@ def train_seg(
     max_length, at_percentile = config.max_length, None
     if config.context_percentile is not None and rows:
         max_length, at_percentile = context_for([_length(row) for row in rows], percentile=config.context_percentile)
-    fitting = _fitting(rows, max_length, what="train")
-    validating = _fitting(for_validation, max_length, what="validate") if validation else []
+    fitting = _fitting(rows, max_length, tokenizer, config, what="train")
+    validating = _fitting(for_validation, max_length, tokenizer, config, what="validate") if validation else []
     if (warning := sadl_warning(settings, answer_share=_answer_share(fitting))) is not None:
         log.warning("%s", warning)
     # Any: mypy wants one type for all fields
     counts: dict[str, Any] = {
         "n_examples": len(fitting),
         "n_too_long": len(rows) - len(fitting),
+        "n_cut": sum(_length(row) > max_length for row in rows) - (len(rows) - len(fitting)),
         "max_length": max_length,
         "at_percentile": at_percentile,
     }
@@ -176,6 +180,8 @@ def train_seg(
         base=model.config.name_or_path or "random weights",
         data=f"{len(fitting)} examples of {len({example.problem_id for example in examples})} problems",
         sources=Counter(str(example.source) for example in examples),
+        command=command,
+        out=out,
         settings={**asdict(config), "max_length": max_length},
         results={**metrics, **{f"validation {name}": value for name, value in best.items()}},
         papers=[SEGMENTATION_PAPER],
@@ -207,20 +213,30 @@ def _length(row: Row) -> int:
     return len(row.encoded.input_ids)
 
 
-def _fitting(rows: Sequence[Row], max_length: int, *, what: str) -> list[Row]:
-    """The rows of at most so many tokens; a longer one is left out and counted, never cut."""
+def _fitting(
+    rows: Sequence[Row], max_length: int, tokenizer: PreTrainedTokenizerBase, config: SegConfig, *, what: str
+) -> list[Row]:
+    """The rows of at most so many tokens; a longer one is counted, and left out or without the start of its prompt."""
     if not rows:
         raise DataError(f"no example to {what} on: there are none. Give examples, or a problem set with solutions.")
-    found = [row for row in rows if _length(row) <= max_length]
+    found, n_cut = [], 0
+    bos_id = cast(int | None, tokenizer.bos_token_id)
+    for row in rows:
+        encoded: Encoded | None = row.encoded
+        if _length(row) > max_length:
+            may_cut = config.too_long == "cut_prompt"
+            encoded = with_cut_prompt(row.encoded, max_length=max_length, bos_id=bos_id) if may_cut else None
+            n_cut += encoded is not None
+        if encoded is not None:
+            found.append(Row(encoded, row.loss))
     if not found:
         raise DataError(
             f"no example to {what} on: {len(rows)} of {len(rows)} are longer than {max_length} tokens."
             " Give more examples, or raise max_length."
         )
-    if len(found) < len(rows):
-        log.warning(
-            "%d examples to %s on, longer than %d tokens, are left out", len(rows) - len(found), what, max_length
-        )
+    for n, how in ((len(rows) - len(found), "are left out"), (n_cut, "lose the start of their prompt")):
+        if n:
+            log.warning("%d examples to %s on, longer than %d tokens, %s", n, what, max_length, how)
     return found
 
 

@@ -33,6 +33,9 @@ class SegConfig(TrainingConfig):
     max_steps: int | None = None  # updates of the whole run, in place of `epochs`
     warmup_steps: int | None = None  # in place of `warmup_ratio`
     context_percentile: float | None = None  # in place of `max_length`; see `examples.context_for`
+    too_long: Literal["leave_out", "cut_prompt"] = (
+        "leave_out"  # the published code cuts, see `examples.with_cut_prompt`
+    )
 
     @property
     def segmentation(self) -> SegmentationSettings:
@@ -59,6 +62,8 @@ def check_settings(config: SegConfig) -> None:
         value = getattr(config, name)
         if value is not None and value < (name == "max_steps"):
             raise DataError(f"settings: {name} is {value}. Set it to {int(name == 'max_steps')} or above.")
+    if config.too_long not in ("leave_out", "cut_prompt"):
+        raise DataError(f"settings: too_long is {config.too_long!r}. Set it to leave_out or cut_prompt.")
     if config.context_percentile is not None and not 0 < config.context_percentile <= 100:
         raise DataError(f"settings: context_percentile is {config.context_percentile}. Set it above 0, up to 100.")
     if config.lora_head and config.lora_dropout:

@@ -4,6 +4,8 @@ The launcher is asked for it: `accelerate launch --use_fsdp --fsdp_version 2`. T
 stands what they leave to us. On CPUs accelerate takes plain data parallelism instead.
 """
 
+import logging
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +15,8 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from datagen_schemas.errors import DataError
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -46,6 +50,8 @@ def prepare_sharding(trainer: Trainer, *, four_bit: bool) -> None:
     if trainer.is_deepspeed_enabled:
         raise DataError("DeepSpeed is not supported. Launch with FSDP: accelerate launch --use_fsdp --fsdp_version 2")
     if not trainer.is_fsdp_enabled:
+        if os.environ.get("ACCELERATE_USE_FSDP", "").lower() == "true":
+            log.warning("FSDP needs GPUs: each process holds the whole model, as without it")
         return
     plugin = cast(Any, trainer.accelerator.state).fsdp_plugin  # Any: made of the launcher's settings
     if plugin.fsdp_version != 2:

@@ -65,6 +65,7 @@ def train(
     out: Path,
     on_progress: Callable[[TrainProgress], None] | None = None,
     resume: bool = True,
+    command: str = "",
 ) -> TrainResult:
     """Train `model` in place and save it, with its tokenizer and a card, as an ordinary model folder at `out`.
 
@@ -103,15 +104,18 @@ def train(
     )
     run(trainer, config, on_progress=on_progress, out_of_memory=OUT_OF_MEMORY)
     base = model.config.name_or_path or "random weights"
+    steps = trainer.state.global_step
+    loss = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry][-1]
     card = model_card(
         what=WHAT,
         base=base,
         data=f"{len(examples)} examples of {len({example.problem_id for example in examples})} problems",
         sources=Counter(str(example.source) for example in examples),
+        command=command,
+        out=out,
         settings=asdict(config),
+        results={"loss": loss, "steps": steps},
     )
-    steps = trainer.state.global_step
-    loss = [float(entry["loss"]) for entry in trainer.state.log_history if "loss" in entry][-1]
     record = {"steps": steps, "loss": loss, "config": asdict(config), **counts}
     write_run(trainer, config, tokenizer=tokenizer, out=out, card=card, fingerprint=fingerprint, record=record)
     return TrainResult(out, steps=steps, loss=loss, seconds=time.monotonic() - started, **counts)
