@@ -5,22 +5,28 @@ STAMP := .venv/.installed
 TESTS ?= tests
 OUT ?= runs/demo
 TRAIN_OUT ?= runs/train
+SUBSETS_OUT ?= runs/subsets
 BACKEND ?= transformers
+LOSSES ?= ce lovasz
+FRACTIONS ?= 1 0.4 0.1
 # `make train` without MODEL takes the built-in tiny model and problems, and settings that fit them.
 ifeq ($(MODEL),)
 BUILT_IN = base
-START = $(TRAIN_OUT)/base
-DATA = $(TRAIN_OUT)/gold.jsonl
-TEST = $(TRAIN_OUT)/held-out.jsonl
+BASE_OUT = $(if $(filter subsets,$(MAKECMDGOALS)),$(SUBSETS_OUT),$(TRAIN_OUT))
+START = $(BASE_OUT)/base
+DATA = $(BASE_OUT)/gold.jsonl
+TEST = $(BASE_OUT)/held-out.jsonl
 FLAGS = --epochs 6 --learning-rate 1e-3 --max-length 256
+PROMPT = plain
 else
 START = $(MODEL)
 DATA ?= gsm8k
 TEST ?= $(DATA) --split test
 endif
 MAX_TOKENS ?= 256
+PROMPT ?= question-answer
 
-.PHONY: help setup browser demo base train replicate test check mypy pyright clean
+.PHONY: help setup browser demo base train subsets replicate test check mypy pyright clean
 help:            ## this list
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
@@ -44,7 +50,7 @@ demo: setup      ## the whole RFT loop on the built-in problems and model: no ke
 	$(BIN)/datagen demo --out $(OUT)
 
 base: setup
-	$(BIN)/datagen demo --base-only --quiet --out $(TRAIN_OUT)
+	$(BIN)/datagen demo --base-only --quiet --out $(BASE_OUT)
 
 train: setup $(BUILT_IN)  ## VFT, samples, groups, AFT, evaluation; MODEL=HUB_ID|FOLDER DATA=gsm8k TEST=... FLAGS='--lora-r 16 --bf16'
 	$(BIN)/datagen train vft $(DATA) --model $(START) $(FLAGS) --out $(TRAIN_OUT)/vft
@@ -55,6 +61,25 @@ train: setup $(BUILT_IN)  ## VFT, samples, groups, AFT, evaluation; MODEL=HUB_ID
 	$(BIN)/datagen train aft $(TRAIN_OUT)/groups --model $(START) $(FLAGS) --out $(TRAIN_OUT)/aft
 	$(BIN)/datagen eval $(TRAIN_OUT)/vft $(TRAIN_OUT)/aft --backend transformers --max-tokens $(MAX_TOKENS) --temperature 1 \
 	  --dataset $(TEST) --out $(TRAIN_OUT)/eval
+
+subsets: setup $(BUILT_IN)  ## segmentation losses on nested parts of the data: LOSSES='ce lovasz' FRACTIONS='1 0.4 0.1', MODEL, DATA, ... as for train
+	$(BIN)/datagen examples --dataset $(DATA) --train-prompt $(PROMPT) $(FRACTIONS:%=--fraction %) --out $(SUBSETS_OUT)/examples
+	$(foreach fraction,$(FRACTIONS),$(foreach loss,$(LOSSES),$(subset)))
+	$(foreach fraction,$(FRACTIONS),$(compared))
+
+# One model, and its greedy replies; the largest part of the data is the folder `data`, and `ce` is the paper's baseline.
+define subset
+$(BIN)/datagen train seg $(SUBSETS_OUT)/examples/$(if $(filter $(firstword $(FRACTIONS)),$(fraction)),data,fraction-$(fraction)) \
+  --model $(START) --loss $(loss) $(if $(filter ce,$(loss)),--ce-weight 1) $(FLAGS) --out $(SUBSETS_OUT)/$(loss)-$(fraction)
+$(BIN)/datagen sample -k 1 --temperature 0 --max-tokens $(MAX_TOKENS) --prompt $(PROMPT) --dataset $(TEST) --backend $(BACKEND) \
+  --model $(SUBSETS_OUT)/$(loss)-$(fraction) --out $(SUBSETS_OUT)/replies/$(loss)-$(fraction)
+
+endef
+# A table for each part: every loss against the first.
+define compared
+$(BIN)/datagen eval --dataset $(TEST) $(LOSSES:%=--candidates $(SUBSETS_OUT)/replies/%-$(fraction)) --out $(SUBSETS_OUT)/eval/$(fraction)
+
+endef
 
 replicate: setup ## the papers' comparisons in miniature: hours; docs/ has the results
 	$(BIN)/python benchmarks/replicate.py --out runs/replicate

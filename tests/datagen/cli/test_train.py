@@ -1,8 +1,10 @@
 """`datagen train`: the options are the trainers' settings, and every method trains through the command."""
 
 import json
+import os
 import shlex
 import subprocess
+import sys
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -59,6 +61,9 @@ def groups(tmp_path: Path) -> Path:
     return file
 
 
+MAKE = ["make", "-C", str(Path(__file__).parents[3])]
+
+
 def run(*arguments: object) -> Any:  # Any: click's Result
     return CliRunner().invoke(main, ["train", *map(str, arguments)], env={"DATAGEN_HOME": None})
 
@@ -83,19 +88,46 @@ def test_every_setting_is_an_option_and_its_help_has_the_default(
             assert text == shown.get(field.name) or text == str(field.default) or float(text) == field.default
 
 
+@pytest.mark.parametrize(
+    ("target", "names"),
+    [
+        ("train", ["train", "sample", "groups", "train", "eval"]),
+        ("subsets", ["examples", *["train", "sample"] * 6, *["eval"] * 3]),
+    ],
+)
 @pytest.mark.parametrize("arguments", [(), ("MODEL=m", "DATA=gsm8k", "FLAGS=--lora default --bf16")])
-def test_make_train_gives_only_options_that_the_commands_have(arguments: tuple[str, ...]) -> None:
+def test_make_gives_only_options_that_the_commands_have(
+    target: str, names: list[str], arguments: tuple[str, ...]
+) -> None:
     """What `make -n` would run is parsed by the commands themselves."""
-    make = ["make", "-n", "-C", str(Path(__file__).parents[3]), "train", *arguments]
-    printed = subprocess.run(make, capture_output=True, text=True, check=True).stdout.replace("\\\n", " ")
+    printed = subprocess.run(
+        [*MAKE, "-n", target, *arguments], capture_output=True, text=True, check=True
+    ).stdout.replace("\\\n", " ")
     lines = [line.split("bin/datagen ", 1)[1] for line in printed.splitlines() if "bin/datagen " in line]
-    names = [line.split()[0] for line in lines]
-    assert names[-5:] == ["train", "sample", "groups", "train", "eval"]
+    assert [line.split()[0] for line in lines] == ([] if arguments else ["demo"]) + names
     for line in lines:
         name, *given = shlex.split(line)
         found = main.get_command(click.Context(main), name)
         assert found is not None
         found.make_context(name, given, resilient_parsing=True)
+
+
+def test_make_train_goes_from_a_base_to_the_comparison_of_vft_and_aft(base: Path, tmp_path: Path) -> None:
+    data = questions(tmp_path / "data.jsonl", range(2, 9))
+    settings = "--epochs 20 --learning-rate 3e-3 --max-length 64 --device cpu --quiet"
+    variables = (f"MODEL={base}", f"DATA={data}", f"TEST={data}", f"FLAGS={settings}", "MAX_TOKENS=16")
+    places = (f"TRAIN_OUT={tmp_path}", f"BIN={Path(sys.executable).parent}", "-o", ".venv/.installed")
+    done = subprocess.run(
+        [*MAKE, "train", *variables, *places],
+        env={**os.environ, "DATAGEN_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    groups = json.loads((tmp_path / "groups" / "manifest.json").read_text())["counts"]
+    assert groups["groups"] + groups["references"] == 7
+    assert "aft - vft" in done.stdout or "McNemar" in done.stdout, done.stdout
 
 
 def test_loras_presets_and_their_exceptions(base: Path, groups: Path, tmp_path: Path) -> None:
