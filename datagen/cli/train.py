@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import asdict, replace
 from itertools import islice
 from math import isnan
@@ -84,7 +86,8 @@ def command(method: str, data: str, **options: Any) -> None:  # Any: click's par
 
         raise MissingExtraError("train", needed_for="datagen train") from error
     silence_transformers()
-    with progress(quiet=options["quiet"] or os.environ.get("RANK", "0") != "0") as report:
+    shown = progress(quiet=options["quiet"] or os.environ.get("RANK", "0") != "0")
+    with shown as report, redirect_stdout(sys.stderr):  # trackio and wandb print, and --json is one object
         train = {"aft": _aft, "seg": _seg}.get(method, _vft)
         values, lines = train(method, data, options, report)
 

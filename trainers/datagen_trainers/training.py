@@ -183,6 +183,8 @@ def training_arguments(
         seed=config.seed,
         save_total_limit=1,
         report_to=config.report_to,
+        project="datagen",  # there, and the run has the name of its folder
+        run_name=out.resolve().name,
         logging_nan_inf_filter=False,  # a NaN is to be seen
         disable_tqdm=True,
         remove_unused_columns=False,

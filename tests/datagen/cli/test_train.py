@@ -216,6 +216,24 @@ def test_seg_trains_on_problems_validates_and_says_what_it_did(base: Path, tmp_p
     assert "Name another folder" in other.stderr
 
 
+def test_what_others_print_does_not_mix_with_the_json(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss of one's own here; trackio and wandb do it, too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "loud_loss.py").write_text(
+        "from torch.nn.functional import cross_entropy\n"
+        "def loud(logits, targets):\n    print('loud')\n    return cross_entropy(logits, targets)\n"
+    )
+    data = questions(tmp_path / "data.jsonl", range(2, 5))
+    settings = ("--model", base, "--out", tmp_path / "out", "--max-steps", 1, "--device", "cpu", "--quiet", "--json")
+    result = run("seg", data, "--loss", "loud_loss:loud", *settings)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["steps"] == 1
+    assert "loud\n" in result.stderr
+
+
 def test_the_papers_settings_are_a_preset_that_is_printed_and_gives_way(base: Path, tmp_path: Path) -> None:
     data = questions(tmp_path / "data.jsonl", range(2, 9))
     found = {}
