@@ -34,8 +34,6 @@ from datagen_trainers.tiny import build_model, build_tokenizer
 from datagen_trainers.training import TrainingConfig
 from datagen_trainers.vft import VftConfig, train
 
-pytestmark = pytest.mark.xdist_group("distributed")  # on one worker, so that the processes are started once
-
 # Five rows one by one: every process takes two batches per update, and in the second update the second process has
 # nothing at all. One process takes four batches per update.
 COMMON: dict[str, Any] = dict(
