@@ -1,5 +1,6 @@
 """`datagen eval`."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -211,6 +212,7 @@ def show(result: dict[str, Any]) -> None:  # Any: JSON
 
 def show_replies(result: dict[str, Any]) -> None:  # Any: JSON
     """The tables of replies made elsewhere."""
+    result = {**result, "models": _shortly_named(result["models"])}
     rows = [
         (of["model"], _percent(of["accuracy"]), _ends(of["interval"], 100), f"{of['n']:,}", f"{of['replies']:,}")
         for of in result["models"]
@@ -218,6 +220,14 @@ def show_replies(result: dict[str, Any]) -> None:  # Any: JSON
     title = f"{result['dataset']}, {result['problems']:,} problems"
     table(title, ("", "accuracy", "95 % interval", "n", "replies"), rows)
     show_steps(result)
+
+
+def _shortly_named(models: list[dict[str, Any]]) -> list[dict[str, Any]]:  # Any: JSON
+    """The models without the hashes of their weights, where the names suffice."""
+    names = [re.sub(r"@[0-9a-f]{16}$", "", of["model"]) for of in models]
+    if len(set(names)) < len(names):
+        return models
+    return [{**of, "model": name} for of, name in zip(models, names, strict=True)]
 
 
 def show_steps(result: dict[str, Any]) -> None:  # Any: JSON

@@ -67,6 +67,18 @@ def found(result: Result) -> dict[str, Any]:  # Any: JSON
 TWO = ("--candidates", "poor.jsonl", "--candidates", "good.jsonl")
 
 
+@pytest.mark.parametrize(("second", "hidden"), [("good", True), ("poor", False)])
+def test_hashes_of_weights_are_shown_only_where_names_are_not_enough(
+    evaluate: Eval, second: str, hidden: bool
+) -> None:
+    for name, model in (("poor", f"poor@{'0' * 16}"), ("good", f"{second}@{'1' * 16}")):
+        text = Path(f"{name}.jsonl").read_text()
+        Path(f"{name}.jsonl").write_text(text.replace(f'"model": "{name}"', f'"model": "{model}"'))
+    shown = evaluate(*TWO, "--out", "out").stdout
+    assert ("@" not in shown) == hidden
+    assert [m["model"] for m in found(evaluate(*TWO, "--out", "out", "--json"))["models"]][1] == f"{second}@{'1' * 16}"
+
+
 def test_each_model_in_the_files_is_measured_and_compared_to_the_first(evaluate: Eval) -> None:
     of = found(evaluate(*TWO, "--out", "out", "--json"))
     poor, good = of["models"]
