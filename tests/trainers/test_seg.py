@@ -1,6 +1,6 @@
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, LlamaForCausalLM, PreTrainedModel
 from datagen_schemas.example import Example
 from datagen_trainers.losses.segmentation import answer_loss
 from datagen_trainers.seg import SegConfig, SegResult, train_seg
+from datagen_trainers.vft import VftConfig, train
 
 Examples = list[Example]
 Fresh = Callable[..., LlamaForCausalLM]
@@ -279,6 +280,20 @@ def test_the_checkpoint_with_the_least_validation_loss_is_the_result(
     card = (tmp_path / "README.md").read_text()
     assert f"| validation loss | {losses[best]:.4g} |" in card
     assert f"| validation step | {best} |" in card
+
+
+def test_the_cross_entropy_of_answers_alone_is_vft(
+    mixed: Examples, seg: Seg, fresh: Fresh, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    """Two passes over the same data, once from all logits and once from hidden states in chunks."""
+    common = {each.name: getattr(SMALL, each.name) for each in fields(VftConfig)}
+    one, other = fresh(), fresh()
+    vft = train(mixed, model=one, tokenizer=tokenizer, config=VftConfig(**common), out=tmp_path / "vft")
+    result = seg(mixed, other, replace(SMALL, loss="ce", ce_weight=0.0), tmp_path / "seg")
+    assert result.steps == vft.steps == 8
+    assert result.loss == pytest.approx(vft.loss, rel=1e-5)
+    for name, weight in one.state_dict().items():
+        torch.testing.assert_close(other.state_dict()[name], weight, rtol=0, atol=1e-5)
 
 
 def test_training_learns_the_answers(mixed: Examples, seg: Seg, fresh: Fresh, by_hand: ByHand, tmp_path: Path) -> None:
