@@ -54,12 +54,12 @@ base: setup
 
 train: setup $(BUILT_IN)  ## VFT, samples, groups, AFT, evaluation; MODEL=HUB_ID|FOLDER DATA=gsm8k TEST=... FLAGS='--lora-r 16 --bf16'
 	$(BIN)/datagen train vft $(DATA) --model $(START) $(FLAGS) --out $(TRAIN_OUT)/vft
-	$(BIN)/datagen sample -k 6 --temperature 1 --max-tokens $(MAX_TOKENS) --dataset $(DATA) --backend $(BACKEND) \
+	$(BIN)/datagen sample -k 6 --temperature 1 --max-tokens $(MAX_TOKENS) --dataset $(DATA) --backend $(BACKEND) $(ASK) \
 	  --model $(TRAIN_OUT)/vft --out $(TRAIN_OUT)/samples
 	$(BIN)/datagen groups --dataset $(DATA) --candidates $(TRAIN_OUT)/samples --max-positives 3 --max-negatives 3 --references \
 	  --out $(TRAIN_OUT)/groups
 	$(BIN)/datagen train aft $(TRAIN_OUT)/groups --model $(START) $(FLAGS) --out $(TRAIN_OUT)/aft
-	$(BIN)/datagen eval $(TRAIN_OUT)/vft $(TRAIN_OUT)/aft --backend transformers --max-tokens $(MAX_TOKENS) --temperature 1 \
+	$(BIN)/datagen eval $(TRAIN_OUT)/vft $(TRAIN_OUT)/aft --backend transformers $(ASK) --max-tokens $(MAX_TOKENS) --temperature 1 \
 	  --dataset $(TEST) --out $(TRAIN_OUT)/eval
 
 subsets: setup $(BUILT_IN)  ## segmentation losses on nested parts of the data: LOSSES='ce lovasz' FRACTIONS='1 0.4 0.1', MODEL, DATA, ... as for train
@@ -71,7 +71,7 @@ subsets: setup $(BUILT_IN)  ## segmentation losses on nested parts of the data: 
 define subset
 $(BIN)/datagen train seg $(SUBSETS_OUT)/examples/$(if $(filter $(firstword $(FRACTIONS)),$(fraction)),data,fraction-$(fraction)) \
   --model $(START) --loss $(loss) $(if $(filter ce,$(loss)),--ce-weight 1) $(FLAGS) --out $(SUBSETS_OUT)/$(loss)-$(fraction)
-$(BIN)/datagen sample -k 1 --temperature 0 --max-tokens $(MAX_TOKENS) --prompt $(PROMPT) --dataset $(TEST) --backend $(BACKEND) \
+$(BIN)/datagen sample -k 1 --temperature 0 --max-tokens $(MAX_TOKENS) --prompt $(PROMPT) $(ASK) --dataset $(TEST) --backend $(BACKEND) \
   --model $(SUBSETS_OUT)/$(loss)-$(fraction) --out $(SUBSETS_OUT)/replies/$(loss)-$(fraction)
 
 endef

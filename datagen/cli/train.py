@@ -202,7 +202,7 @@ def _aft(method: str, data: str, options: dict[str, Any], report: "Report") -> R
             train=lambda beta, out: train(
                 replace(config, boundary_beta=beta), out, load_model(options["model"], four_bit=config.four_bit)
             ),
-            accuracy=_greedy_accuracy(options, report),
+            accuracy=_greedy_accuracy(options, report, chat=config.chat),
             out=options["out"],
         )
         values |= {"beta_search": found.accuracy, "boundary_beta": float(found.best)}
@@ -224,7 +224,12 @@ def _aft(method: str, data: str, options: dict[str, Any], report: "Report") -> R
     return {**values, "path": str(options["out"])}, lines
 
 
-def _greedy_accuracy(options: dict[str, Any], report: "Report") -> Callable[[Path], float]:  # Any: click's values
+def _greedy_accuracy(
+    options: dict[str, Any],  # Any: click's values
+    report: "Report",
+    *,
+    chat: bool,
+) -> Callable[[Path], float]:
     """Accuracy of a model folder on the validation set; its replies stay in the store of all runs."""
     from datagen.cli.evaluate import accuracy
     from datagen.readers.read import DatasetSpec
@@ -240,7 +245,7 @@ def _greedy_accuracy(options: dict[str, Any], report: "Report") -> Callable[[Pat
                 str(folder),
                 1,
                 backend="transformers",
-                api="completions",
+                api="chat" if chat else "completions",
                 prompt=options["train_prompt"],
                 sampling=Sampling(temperature=0.0),
             ),

@@ -58,6 +58,13 @@ common = stack(
         help="Tokens; what is longer is counted and left out. [default: 512]",
     ),
     option(
+        "--chat",
+        is_flag=True,
+        default=None,
+        help="Prompts are a user's turn in the model's chat template. Sample and measure it with --api chat, and the "
+        "prompt that it was trained with.",
+    ),
+    option(
         "--lora",
         type=click.Choice(list(LORA)),
         help="Train adapters: r=16, alpha=32 on all linear layers but the head; paper: r=8, alpha=16, with the head.",

@@ -4,6 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datagen.models.prompt_tokens import prompt_tokens
+from datagen.requests.request import Request, Sampling
+from datagen_prompts.template import Turn
 from datagen_schemas.errors import DataError
 from datagen_schemas.example import Example
 from datagen_trainers.examples import (
@@ -67,6 +70,28 @@ def test_what_a_tokenizer_adds_before_a_text_stays_and_what_it_adds_behind_does_
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A </s>", special_tokens=ids)
     assert tokenizer.convert_ids_to_tokens(prompt_ids("Ana has", tokenizer)) == ["<s>", "Ana", " has"]
     assert tokenizer.convert_ids_to_tokens(encode("Ana", "3", tokenizer).input_ids) == ["<s>", "Ana", "3", "</s>"]
+
+
+CHAT = (
+    "{% for turn in messages %}{{ raise_exception('too short') if turn.content == '' }}"
+    "<s>{{ turn.content }}</s>{% endfor %}{% if add_generation_prompt %}<s>{% endif %}"
+)
+
+
+def test_a_prompt_can_be_a_turn_of_a_chat_as_it_is_when_the_model_is_asked() -> None:
+    tokenizer = build_tokenizer(["Ana", " has"], max_number=9)
+    with pytest.raises(DataError, match="no chat template. Leave --chat out"):
+        prompt_ids("Ana has", tokenizer, chat=True)
+    tokenizer.chat_template = CHAT
+    encoded = encode("Ana has", "3", tokenizer, chat=True)
+    tokens = tokenizer.convert_ids_to_tokens(encoded.input_ids)
+    assert tokens == ["<s>", "Ana", " has", "</s>", "<s>", "3", "</s>"]
+    assert encoded.labels == [IGNORED] * 5 + encoded.input_ids[5:]
+    turns = (Turn("user", "Ana has"),)
+    request = Request("row", "transformers", "m", "chat", turns, Sampling(), seed=0, samples=(0,))
+    assert prompt_tokens(request, tokenizer, context=None) == encoded.input_ids[:5]
+    with pytest.raises(DataError, match=r"refuses a prompt \(too short\)"):
+        prompt_ids("", tokenizer, chat=True)
 
 
 def test_examples_that_are_too_long_are_counted_and_none_is_cut(examples: list[Example]) -> None:

@@ -1,5 +1,6 @@
 """What the three ways to train have in common: a run that is interrupted, finished, saved, or cannot go on."""
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,7 +10,13 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM, PreTrainedModel
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+)
 
 from datagen_schemas.errors import DataError
 from datagen_trainers.run_folder import last_checkpoint
@@ -150,6 +157,25 @@ def test_the_saved_folder_is_an_ordinary_model_with_a_card(
     written = json.loads((tmp_path / "training.json").read_text())
     assert written["loss"] == result.loss
     assert written.get("metrics") == getattr(result, "metrics", None)
+
+
+@each
+def test_prompts_are_turns_of_a_chat_if_so_wished(
+    name: str, methods: Methods, fresh: Fresh, tokenizer: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    """The same weights as from prompts in which the template is written out."""
+    rows, config, train = methods[name]
+    config = replace(config, epochs=1, chat=True)
+    with pytest.raises(DataError, match="no chat template"):
+        train(rows, model=fresh(), config=config, out=tmp_path / "none")
+    templated = copy.deepcopy(tokenizer)
+    templated.chat_template = "{% for turn in messages %}Ana {{ turn.content }} Tom {% endfor %}"
+    written = [row.model_copy(update={"prompt": f"Ana {row.prompt} Tom "}) for row in rows]
+    chat, plain = fresh(), fresh()
+    train(rows, model=chat, config=config, tokenizer=templated, out=tmp_path / "chat")
+    train(written, model=plain, config=replace(config, chat=False), out=tmp_path / "plain")
+    for weight, expected in zip(chat.parameters(), plain.parameters(), strict=True):
+        assert torch.equal(weight, expected)
 
 
 @each

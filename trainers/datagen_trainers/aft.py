@@ -113,7 +113,7 @@ def train_aft(
     chosen = [at_most(one, config.k) for one in groups]
     # Without a pair L_A is 0, and the reference is learnt all the same (Eq. 4).
     small: Small = "keep_reference" if config.vft_weight else "drop"
-    data = tokenised_groups(chosen, tokenizer, max_length=config.max_length, small=small)
+    data = tokenised_groups(chosen, tokenizer, max_length=config.max_length, small=small, chat=config.chat)
     n_beyond_k = sum(len(one.responses) for one in groups) - sum(len(one.responses) for one in chosen)
     if not groups:
         raise DataError("no group to train on: there are none. Give the groups that `datagen rank` wrote.")

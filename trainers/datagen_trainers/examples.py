@@ -2,10 +2,11 @@
 
 import math
 import random
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, cast
 
 import torch
+from jinja2 import TemplateError
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
@@ -29,26 +30,49 @@ class EncodedExamples(NamedTuple):
     n_too_long: int
 
 
-def encode(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase) -> Encoded:
+def encode(prompt: str, completion: str, tokenizer: PreTrainedTokenizerBase, *, chat: bool = False) -> Encoded:
     """Prompt, completion and end-of-sequence token, of which the last two are learnt.
 
     Prompt and completion are tokenised apart: no token straddles their border, so the model is asked at training
-    exactly what it is asked when it generates. A token that opens texts (BOS) comes first if the tokenizer adds one.
+    exactly what it is asked when it generates. A token that opens texts (BOS) comes first if the tokenizer adds one;
+    with `chat`, the prompt is a user's turn.
     """
     end = tokenizer.eos_token_id
     if not isinstance(end, int):
         raise DataError(
             f"tokenizer {tokenizer.name_or_path}: no end-of-sequence token. Set eos_token before training."
         )
-    read = prompt_ids(prompt, tokenizer)
+    read = prompt_ids(prompt, tokenizer, chat=chat)
     # The end is learnt too, and is marked here, before padding: where pad and end are the same token, masking the
     # padding afterwards would mask the end with it.
     learnt = [*tokenizer(completion, add_special_tokens=False)["input_ids"], end]
     return Encoded([*read, *learnt], [IGNORED] * len(read) + learnt)
 
 
-def prompt_ids(prompt: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Ids of the text that the model continues: with the tokenizer's opening token, without a closing one."""
+def prompt_ids(prompt: str, tokenizer: PreTrainedTokenizerBase, *, chat: bool = False) -> list[int]:
+    """Ids of the text that the model continues: with the tokenizer's opening token, without a closing one.
+
+    Args:
+        prompt: the text.
+        tokenizer: of the model.
+        chat: the text is a user's turn in the tokenizer's chat template, and the reply follows.
+
+    Raises:
+        DataError: `chat`, and there is no template, or it refuses the text.
+    """
+    if chat:
+        if not tokenizer.chat_template:
+            raise DataError(
+                f"tokenizer {tokenizer.name_or_path}: no chat template. Leave --chat out, or start from a chat model."
+            )
+        turns = [{"role": "user", "content": prompt}]
+        try:
+            encoded = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True)
+        except TemplateError as error:
+            raise DataError(
+                f"tokenizer {tokenizer.name_or_path}: its chat template refuses a prompt ({error}). Leave --chat out."
+            ) from error
+        return list(cast(Mapping[str, list[int]], encoded)["input_ids"])
     ids = list(tokenizer(prompt)["input_ids"])
     if ids and ids[-1] == tokenizer.eos_token_id and not prompt.endswith(str(tokenizer.eos_token)):
         ids.pop()
@@ -56,10 +80,10 @@ def prompt_ids(prompt: str, tokenizer: PreTrainedTokenizerBase) -> list[int]:
 
 
 def encode_examples(
-    examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase, *, max_length: int
+    examples: Iterable[Example], tokenizer: PreTrainedTokenizerBase, *, max_length: int, chat: bool = False
 ) -> EncodedExamples:
     """Token ids of every example of at most `max_length` tokens; a longer one is left out and counted, never cut."""
-    encoded = [encode(example.prompt, example.completion, tokenizer) for example in examples]
+    encoded = [encode(example.prompt, example.completion, tokenizer, chat=chat) for example in examples]
     fitting = [item for item in encoded if len(item.input_ids) <= max_length]
     return EncodedExamples(fitting, len(encoded) - len(fitting))
 

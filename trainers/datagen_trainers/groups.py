@@ -72,8 +72,12 @@ def at_most(group: AlignmentGroup, k: int | None) -> AlignmentGroup:
     return group.model_copy(update={name: tuple(getattr(group, name)[i] for i in kept) for name in columns})
 
 
-def tokenised(group: AlignmentGroup, tokenizer: PreTrainedTokenizerBase, *, max_length: int) -> TokenisedGroup:
+def tokenised(
+    group: AlignmentGroup, tokenizer: PreTrainedTokenizerBase, *, max_length: int, chat: bool = False
+) -> TokenisedGroup:
     """Token ids of a group; a completion that exceeds `max_length` with its prompt is left out, not cut.
+
+    With `chat`, the prompt is a user's turn in the tokenizer's chat template.
 
     Raises:
         DataError: the tokenizer has no end, or the prompt has no token that could predict a response's first one.
@@ -83,7 +87,7 @@ def tokenised(group: AlignmentGroup, tokenizer: PreTrainedTokenizerBase, *, max_
         raise DataError(
             f"tokenizer {tokenizer.name_or_path}: no end-of-sequence token. Set eos_token before training."
         )
-    prompt = prompt_ids(group.prompt, tokenizer)
+    prompt = prompt_ids(group.prompt, tokenizer, chat=chat)
     if not prompt:
         raise DataError(f"group of problem {group.problem_id}: the prompt has no tokens. Give every group a prompt.")
     if not all(map(isfinite, group.scores)):
@@ -112,13 +116,14 @@ def tokenised_groups(
     *,
     max_length: int,
     small: Small = "drop",
+    chat: bool = False,
 ) -> TokenisedGroups:
-    """Token ids of every group, with what was left out counted.
+    """Token ids of every group, with what was left out counted; with `chat`, prompts are turns of a chat.
 
     A group with fewer than two responses has nothing to compare. "keep_reference" keeps it if it has a reference,
     "keep" for its one response, too; a group without any completion is left out even then.
     """
-    every = [tokenised(group, tokenizer, max_length=max_length) for group in groups]
+    every = [tokenised(group, tokenizer, max_length=max_length, chat=chat) for group in groups]
     least = {"drop": 2, "keep_reference": 2, "keep": 1}[small]
     return TokenisedGroups(
         groups=[g for g in every if len(g.responses) >= least or (small != "drop" and g.reference is not None)],

@@ -198,7 +198,10 @@ def _rows(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, confi
     """Token ids of every example, and the loss of its task."""
     settings = config.segmentation
     return [
-        Row(encode(example.prompt, example.completion, tokenizer), settings.loss_of(task_of(example)))
+        Row(
+            encode(example.prompt, example.completion, tokenizer, chat=config.chat),
+            settings.loss_of(task_of(example)),
+        )
         for example in examples
     ]
 

@@ -50,6 +50,7 @@ class TrainingConfig:
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     max_length: int = 512  # tokens of prompt, completion and end; what is longer is left out and counted, never cut
+    chat: bool = False  # the prompt is a user's turn in the tokenizer's chat template
     seed: int = 0
     bf16: bool = False
     activation_checkpointing: bool = False  # less memory, about a fifth slower

@@ -79,7 +79,7 @@ def train(
     started = time.monotonic()
     rows = ([example.prompt, example.completion] for example in examples)
     fingerprint = run_fingerprint(rows, model=model, settings=asdict(config))
-    data = encode_examples(examples, tokenizer, max_length=config.max_length)
+    data = encode_examples(examples, tokenizer, max_length=config.max_length, chat=config.chat)
     if not data.encoded:
         raise DataError(
             f"no example to train on: {data.n_too_long} of {len(examples)} are longer than {config.max_length} tokens."
