@@ -55,7 +55,7 @@ class Method(NamedTuple):
 
 METHODS = {
     "VFT": Method("vft", "gold.jsonl"),
-    "VFT, as many updates as RFT": Method("vft", "gold.jsonl", ("--epochs", 13)),
+    "VFT, 13 epochs": Method("vft", "gold.jsonl", ("--epochs", 13)),
     "RFT": Method("rft", "rft"),
     "RFT, every plan": Method("rft", "rft-plans"),
     "AFT-DC": Method("aft", "groups", ("--loss", "dc")),
