@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import nullcontext, redirect_stdout
 from dataclasses import asdict, replace
 from itertools import islice
 from math import isnan
@@ -85,9 +85,13 @@ def command(method: str, data: str, **options: Any) -> None:  # Any: click's par
         from datagen_schemas.errors import MissingExtraError
 
         raise MissingExtraError("train", needed_for="datagen train") from error
+    from datagen.store.run_lock import alone_in
+
     silence_transformers()
-    shown = progress(quiet=options["quiet"] or os.environ.get("RANK", "0") != "0")
-    with shown as report, redirect_stdout(sys.stderr):  # trackio and wandb print, and --json is one object
+    is_first = os.environ.get("RANK", "0") == "0"  # of several processes that train together
+    shown = progress(quiet=options["quiet"] or not is_first)
+    mine = alone_in(options["out"]) if is_first else nullcontext()
+    with mine, shown as report, redirect_stdout(sys.stderr):  # trackio and wandb print, and --json is one object
         train = {"aft": _aft, "seg": _seg}.get(method, _vft)
         values, lines = train(method, data, options, report)
 
@@ -95,7 +99,7 @@ def command(method: str, data: str, **options: Any) -> None:  # Any: click's par
         for line in (*lines, f"model written to {values['path']}"):
             click.echo(line)
 
-    if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
+    if is_first:
         emit({**values, "method": method}, as_json=options["as_json"], show=show)
 
 

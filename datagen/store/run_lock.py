@@ -1,7 +1,8 @@
 """One process at a time on one run's directory: two would ask, and pay, for the same replies."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from datagen_schemas.errors import StoreError
@@ -47,6 +48,26 @@ def unlock(folder: Path, file: int) -> None:
     with suppress(OSError):
         (folder / LOCK).unlink(missing_ok=True)
     os.close(file)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder. It is made for this, and goes again if nothing was written there.
+
+    Raises:
+        StoreError: another process is at work there.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    file = lock(folder)
+    try:
+        yield
+    finally:
+        if file is not None:
+            unlock(folder, file)
+        with suppress(OSError):  # not empty
+            for path in made:
+                path.rmdir()
 
 
 def _is_still(path: Path, file: int) -> bool:

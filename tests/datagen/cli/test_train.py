@@ -216,6 +216,24 @@ def test_seg_trains_on_problems_validates_and_says_what_it_did(base: Path, tmp_p
     assert "Name another folder" in other.stderr
 
 
+def test_two_processes_do_not_train_to_one_folder(base: Path, tmp_path: Path) -> None:
+    data = questions(tmp_path / "data.jsonl", range(2, 5))
+    arguments = ("vft", data, "--model", base, "--out", tmp_path / "deep" / "out", "--epochs", 1, "--device", "cpu")
+    holder = "import sys\nfrom pathlib import Path\nfrom datagen.store.run_lock import alone_in\n"
+    holder += "with alone_in(Path(sys.argv[1])):\n    print('locked', flush=True)\n    sys.stdin.read()\n"
+    command = [sys.executable, "-c", holder, str(tmp_path / "deep" / "out")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        refused = run(*arguments, "--quiet")
+        assert refused.exit_code == 1
+        assert "another datagen is writing there now" in refused.output
+        other.communicate()
+    assert not (tmp_path / "deep").exists()  # made for the lock, and empty
+    assert run(*arguments, "--quiet").exit_code == 0
+    assert not (tmp_path / "deep" / "out" / ".lock").exists()
+
+
 def test_what_others_print_does_not_mix_with_the_json(
     base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
