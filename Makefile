@@ -69,7 +69,7 @@ subsets: setup $(BUILT_IN)  ## segmentation losses on nested parts of the data: 
 
 # One model, and its greedy replies; the largest part of the data is the folder `data`, and `ce` is the paper's baseline.
 define subset
-$(BIN)/datagen train seg $(SUBSETS_OUT)/examples/$(if $(filter $(firstword $(FRACTIONS)),$(fraction)),data,fraction-$(fraction)) \
+$(BIN)/datagen train seg $(SUBSETS_OUT)/examples/$(if $(filter $(lastword $(sort $(FRACTIONS))),$(fraction)),data,fraction-$(fraction)) \
   --model $(START) --loss $(loss) $(if $(filter ce,$(loss)),--ce-weight 1) $(FLAGS) --out $(SUBSETS_OUT)/$(loss)-$(fraction)
 $(BIN)/datagen sample -k 1 --temperature 0 --max-tokens $(MAX_TOKENS) --prompt $(PROMPT) $(ASK) --dataset $(TEST) --backend $(BACKEND) \
   --model $(SUBSETS_OUT)/$(loss)-$(fraction) --out $(SUBSETS_OUT)/replies/$(loss)-$(fraction)

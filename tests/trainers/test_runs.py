@@ -176,6 +176,8 @@ def test_prompts_are_turns_of_a_chat_if_so_wished(
     train(written, model=plain, config=replace(config, chat=False), out=tmp_path / "plain")
     for weight, expected in zip(chat.parameters(), plain.parameters(), strict=True):
         assert torch.equal(weight, expected)
+    for folder in ("chat", "plain"):
+        assert ("--api chat --prompt plain" in (tmp_path / folder / "README.md").read_text()) == (folder == "chat")
 
 
 @each

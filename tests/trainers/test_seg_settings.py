@@ -47,6 +47,8 @@ def longest(make_example: Callable[[str, str, str], Example]) -> Example:
         ({"lora_r": 2, "lora_head": True}, "an adapter of the head cannot have dropout here. Set lora_dropout = 0"),
         ({"report_to": "paper"}, "report_to is 'paper', which is not installed or not known"),
         ({"max_length": 2}, "8 of 8 are longer than 2 tokens"),
+        ({"too_long": "x"}, "too_long is 'x'. Set it to leave_out or cut_prompt"),
+        ({"chat": True, "too_long": "cut_prompt"}, "cut_prompt would cut the opening of a chat"),
     ],
 )
 def test_settings_that_cannot_be_are_refused_in_one_line(

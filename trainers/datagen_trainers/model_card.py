@@ -84,7 +84,8 @@ def model_card(
     """
     is_adapter = settings.get("lora_r") is not None and not settings.get("lora_merge")
     is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", base) is not None and not Path(base).exists()
-    evaluation = f"datagen eval {shlex.quote(str(out))} --backend transformers --dataset gsm8k"
+    asked = " --api chat --prompt plain" if settings.get("chat") else ""
+    evaluation = f"datagen eval {shlex.quote(str(out))} --backend transformers{asked} --dataset gsm8k"
     logged = "".join(f"| {name} | {value:.4g} |\n" for name, value in (results or {}).items())
     return _CARD.format(
         what=what,

@@ -64,6 +64,8 @@ def check_settings(config: SegConfig) -> None:
             raise DataError(f"settings: {name} is {value}. Set it to {int(name == 'max_steps')} or above.")
     if config.too_long not in ("leave_out", "cut_prompt"):
         raise DataError(f"settings: too_long is {config.too_long!r}. Set it to leave_out or cut_prompt.")
+    if config.chat and config.too_long == "cut_prompt":
+        raise DataError("settings: cut_prompt would cut the opening of a chat. Set too_long = leave_out.")
     if config.context_percentile is not None and not 0 < config.context_percentile <= 100:
         raise DataError(f"settings: context_percentile is {config.context_percentile}. Set it above 0, up to 100.")
     if config.lora_head and config.lora_dropout:
