@@ -28,7 +28,7 @@ def test_a_response_has_the_tokens_that_vft_gives_it() -> None:
     got = tokenised(group, tokenizer, max_length=99)
     assert got.reference is not None
     for text, ids in zip(["3 pens", "4 and 5", "2 pens"], [*got.responses, got.reference], strict=True):
-        assert got.prompt + ids == encode("Ana has 1", text, tokenizer).input_ids
+        assert got.prompt + ids == encode([("Ana has 1", text)], tokenizer)[0].input_ids
         assert ids[-1] == tokenizer.eos_token_id
     assert got.scores == [0.0, 1.0]
 

@@ -1,17 +1,19 @@
+from array import array
+
 import pytest
 import torch
 
 from datagen_schemas.example import Example
 from datagen_schemas.provenance import Provenance
-from datagen_trainers.examples import IGNORED, Encoded
+from datagen_trainers.examples import Encoded
 from datagen_trainers.losses.segmentation import SegmentationSettings
 from datagen_trainers.seg_batch import INSTRUCTION, Row, collator, counts_of, log_of, scales_of, targets_of
 from datagen_trainers.seg_config import TASKS, task_of
 
 # "q q a a a </s>" and "q a </s>"; 9 is the end, and the padding.
-LONG = Encoded([5, 6, 7, 7, 8, 9], [IGNORED, IGNORED, 7, 7, 8, 9])
-SHORT = Encoded([5, 7, 9], [IGNORED, 7, 9])
-NO_PROMPT = Encoded([7, 9], [7, 9])
+LONG = Encoded(array("i", [5, 6, 7, 7, 8, 9]), n_read=2)
+SHORT = Encoded(array("i", [5, 7, 9]), n_read=1)
+NO_PROMPT = Encoded(array("i", [7, 9]), n_read=0)
 NAMES = ["focal", "lovasz"]
 
 
@@ -69,7 +71,9 @@ def test_an_empty_batch_has_something_to_compute_and_nothing_to_count() -> None:
 
 
 def test_a_text_of_one_token_has_no_answer_to_count() -> None:
-    batch = collator(["lovasz"], SegmentationSettings(), pad_id=3)([[Row(Encoded([9], [9]), "lovasz")]])
+    batch = collator(["lovasz"], SegmentationSettings(), pad_id=3)(
+        [[Row(Encoded(array("i", [9]), n_read=0), "lovasz")]]
+    )
     assert not batch["counts"].any()
     assert batch["losses"] == ("lovasz",)
 

@@ -79,7 +79,7 @@ def test_what_is_too_long_is_left_out_and_counted_and_the_context_is_computed(
     mixed: Examples, longest: Example, tokenizer: PreTrainedTokenizerFast, train: Train, fresh: Fresh, tmp_path: Path
 ) -> None:
     long = [*mixed, longest]
-    lengths = sorted(len(encode(one.prompt, one.completion, tokenizer).input_ids) for one in long)
+    lengths = sorted(len(encode([(one.prompt, one.completion)], tokenizer)[0].input_ids) for one in long)
     assert lengths == [4, 5, 9, 10, 15, 15, 16, 25, 163]
     found = [context_for(lengths, percentile=percentile) for percentile in (50, 75, 80, 100)]
     assert found == [(16, 15), (16, 16), (32, 25), (256, 163)]  # the fifth, seventh, eighth and ninth of nine
@@ -96,9 +96,9 @@ def test_the_start_of_a_prompt_is_cut_if_so_wished_and_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:  # fmt: skip
     wordy = longest.model_copy(update={"prompt": longest.completion, "completion": longest.prompt})
-    sizes = [len(encode(one.prompt, one.completion, tokenizer).input_ids) for one in (longest, wordy)]
+    sizes = [len(encode([(one.prompt, one.completion)], tokenizer)[0].input_ids) for one in (longest, wordy)]
     n_completion = [
-        sum(at >= 0 for at in encode(one.prompt, one.completion, tokenizer).labels) for one in (longest, wordy)
+        sum(at >= 0 for at in encode([(one.prompt, one.completion)], tokenizer)[0].labels) for one in (longest, wordy)
     ]
     assert min(sizes) > 64 > n_completion[1] and n_completion[0] > 64
     config = replace(SMALL, max_steps=1, max_length=64, too_long="cut_prompt")

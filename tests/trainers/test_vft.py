@@ -21,7 +21,8 @@ def test_the_loss_is_the_mean_over_completion_and_end_as_in_equation_1(
     total, n = 0.0, 0
     with torch.no_grad():
         for example in examples[:4]:  # one by one, without padding
-            ids, labels = encode(example.prompt, example.completion, tokenizer)
+            (encoded,) = encode([(example.prompt, example.completion)], tokenizer)
+            ids, labels = encoded.input_ids, encoded.labels
             log_p = torch.log_softmax(model(torch.tensor([ids])).logits[0], dim=-1)
             for j in range(1, len(ids)):
                 if labels[j] != IGNORED:
@@ -52,7 +53,7 @@ def test_accumulated_batches_make_the_update_of_one_large_batch(
 def test_long_examples_are_left_out_and_counted(
     examples: list[Example], tokenizer: PreTrainedTokenizerFast, fresh: Fresh, tmp_path: Path
 ) -> None:
-    lengths = sorted(len(encode(e.prompt, e.completion, tokenizer).input_ids) for e in examples)
+    lengths = sorted(len(encode([(e.prompt, e.completion)], tokenizer)[0].input_ids) for e in examples)
     config = VftConfig(epochs=1, batch_size=20, max_length=lengths[5], device="cpu")
     result = train(examples, model=fresh(), tokenizer=tokenizer, config=config, out=tmp_path)
     assert result.n_examples + result.n_too_long == 20

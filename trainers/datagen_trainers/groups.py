@@ -87,7 +87,7 @@ def tokenised(
         raise DataError(
             f"tokenizer {tokenizer.name_or_path}: no end-of-sequence token. Set eos_token before training."
         )
-    prompt = prompt_ids(group.prompt, tokenizer, chat=chat)
+    (prompt,) = prompt_ids([group.prompt], tokenizer, chat=chat)
     if not prompt:
         raise DataError(f"group of problem {group.problem_id}: the prompt has no tokens. Give every group a prompt.")
     if not all(map(isfinite, group.scores)):

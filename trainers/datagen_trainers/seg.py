@@ -27,7 +27,7 @@ from datagen_schemas.errors import DataError
 from datagen_schemas.example import Example
 from datagen_trainers.aft_terms import detach
 from datagen_trainers.data_parallel import expect_gradients, seed_dropout
-from datagen_trainers.examples import IGNORED, Encoded, batch_schedule, context_for, encode, with_cut_prompt
+from datagen_trainers.examples import Encoded, batch_schedule, context_for, encode, with_cut_prompt
 from datagen_trainers.losses.segmentation import sadl_warning
 from datagen_trainers.model_card import SEGMENTATION_PAPER, model_card
 from datagen_trainers.response_log_probs import check_head
@@ -133,7 +133,7 @@ def train_seg(
         "max_length": max_length,
         "at_percentile": at_percentile,
     }
-    known = ([*row.encoded, row.loss] for row in (*rows, *for_validation))
+    known = ([row.encoded.input_ids, row.encoded.labels, row.loss] for row in (*rows, *for_validation))
     fingerprint = run_fingerprint(known, model=model, settings={**asdict(config), "n_examples": len(rows)})
     if resume and (done := finished_run(out, fingerprint=fingerprint)) is not None:
         load_finished(model, out, config)
@@ -197,23 +197,18 @@ def train_seg(
 def _rows(examples: Sequence[Example], tokenizer: PreTrainedTokenizerBase, config: SegConfig) -> list[Row]:
     """Token ids of every example, and the loss of its task."""
     settings = config.segmentation
-    return [
-        Row(
-            encode(example.prompt, example.completion, tokenizer, chat=config.chat),
-            settings.loss_of(task_of(example)),
-        )
-        for example in examples
-    ]
+    encoded = encode([(example.prompt, example.completion) for example in examples], tokenizer, chat=config.chat)
+    return [Row(item, settings.loss_of(task_of(example))) for item, example in zip(encoded, examples, strict=True)]
 
 
 def _answer_share(rows: Sequence[Row]) -> float:
     """Answer tokens among those that are learnt: all but the first of each example."""
-    answers = sum(label != IGNORED for row in rows for label in row.encoded.labels)
+    answers = sum(_length(row) - row.encoded.n_read for row in rows)
     return answers / sum(_length(row) - 1 for row in rows)
 
 
 def _length(row: Row) -> int:
-    return len(row.encoded.input_ids)
+    return len(row.encoded.ids)
 
 
 def _fitting(

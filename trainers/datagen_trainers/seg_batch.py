@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from datagen_trainers.aft_terms import exact
-from datagen_trainers.examples import IGNORED, Encoded
+from datagen_trainers.examples import Encoded
 from datagen_trainers.layouts import backbone
 from datagen_trainers.losses.fused import SegmentationSums, fused_segmentation_loss
 from datagen_trainers.losses.segmentation import TOKEN_LOSSES, SegmentationSettings
@@ -58,9 +58,9 @@ class Scales(NamedTuple):
 
 def targets_of(encoded: Encoded) -> Targets:
     """Instruction and answer; nothing of this depends on padding."""
-    last = len(encoded.input_ids) - 1
-    answer = [label != IGNORED for label in encoded.labels[1:]]
-    return Targets(list(range(last)), encoded.input_ids[1:], answer)
+    last = len(encoded.ids) - 1
+    is_answer = [at >= encoded.n_read for at in range(1, last + 1)]
+    return Targets(list(range(last)), encoded.input_ids[1:], is_answer)
 
 
 def collator(
@@ -76,7 +76,7 @@ def collator(
 
     def together(batches: list[list[Row]]) -> Inputs:
         rows = [row for batch in batches for row in batch]
-        width = max([2, *(len(row.encoded.input_ids) for row in rows)])  # an empty batch still runs: see `Batches`
+        width = max([2, *(len(row.encoded.ids) for row in rows)])  # an empty batch still runs: see `Batches`
         each = [targets_of(row.encoded) for row in rows]
         losses = [row.loss for row in rows]
         scope_of = list(range(len(rows)))
@@ -88,7 +88,7 @@ def collator(
             for i, targets in enumerate(each)
             for is_answer in targets.is_answer
         ]
-        padded = [row.encoded.input_ids + [pad_id] * (width - len(row.encoded.input_ids)) for row in rows]
+        padded = [row.encoded.input_ids + [pad_id] * (width - len(row.encoded.ids)) for row in rows]
         return {
             "input_ids": torch.tensor(padded or [[pad_id] * width]),
             "sources": _ids([i * width + at for i, targets in enumerate(each) for at in targets.sources]),

@@ -7,6 +7,7 @@ the mean over the learnt tokens of an update, as the training libraries do; that
 
 import logging
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 
 from datagen_schemas.errors import DataError
 from datagen_schemas.example import Example
-from datagen_trainers.examples import IGNORED, Encoded, batch_schedule, encode_examples, pad
+from datagen_trainers.examples import Encoded, batch_schedule, encode_examples, pad
 from datagen_trainers.model_card import model_card
 from datagen_trainers.run_folder import finished_run, run_fingerprint
 from datagen_trainers.training import (
@@ -92,7 +93,7 @@ def train(
         load_finished(model, out, config)
         steps, loss = cast(int, done["steps"]), cast(float, done["loss"])
         return TrainResult(out, steps=steps, loss=loss, seconds=time.monotonic() - started, **counts)
-    lengths = [len(item.input_ids) for item in data.encoded]
+    lengths = [len(item.ids) for item in data.encoded]
     schedule = batch_schedule(lengths, batch_size=config.batch_size, epochs=config.epochs, seed=config.seed)
     arguments = training_arguments(config, n_batches=len(schedule), out=out)
     open_run_once(arguments, out=out, fingerprint=fingerprint, resume=resume)
@@ -125,5 +126,5 @@ def _collator(tokenizer: PreTrainedTokenizerBase) -> Callable[[list[list[Encoded
     """Make tensors of the scheduled batch that one forward pass was given."""
     # Some tokenizers name no padding. What stands there is neither read nor learnt, so any token does.
     pad_id = tokenizer.pad_token_id if isinstance(tokenizer.pad_token_id, int) else 0
-    nothing = Encoded([pad_id] * 2, [IGNORED] * 2)  # of an empty batch; see `Batches`
+    nothing = Encoded(array("i", [pad_id] * 2), n_read=2)  # of an empty batch; see `Batches`
     return lambda batches: pad([item for batch in batches for item in batch] or [nothing], pad_id=pad_id)
