@@ -196,7 +196,8 @@ def _show_plan(values: Options) -> None:
 
 def show(result: dict[str, Any]) -> None:  # Any: JSON
     """The tables that a person reads."""
-    models = [result, *([result["second"]] if "second" in result else [])]
+    models = _shortly_named([result, *([result["second"]] if "second" in result else [])])
+    result = models[0] | ({"second": models[1]} if len(models) > 1 else {})
     for of in models:
         table(f"{of['model']} on {of['n']:,} of {result['problems']:,} problems", _HEADER, number_rows(of))
         if of["not_assessed"]:
