@@ -63,7 +63,7 @@ problem, `manifest.json` the numbers, the configuration, the versions and the fi
 
 
 def step_tables(result: Json) -> list[Titled]:
-    """Tables 9, 3 and, where there is something to rank or to correlate, 2 and 8; none without gold steps."""
+    """Tables 9, 3 and, where there is something to rank or to correlate, 2 and 8; 12 for replies without steps."""
     means: dict[str, dict[str, float | None]] = {}
     p: dict[str, dict[str, float | None]] = {}
     n = 0
@@ -75,7 +75,7 @@ def step_tables(result: Json) -> list[Titled]:
         if compared is not None:
             p[of["model"]] = {name: test["p"] for name, test in compared["steps"].items()}
     if not means:
-        return []
+        return _answers_alone(result.get("models", []))
     first = next(iter(means))
     note = f"* p < 0.05 against {first}: McNemar's test for EM, paired t-tests for the rest" if len(means) > 1 else ""
     tables = [
@@ -83,10 +83,24 @@ def step_tables(result: Json) -> list[Titled]:
         Titled("errors in the steps, % (lower is better)", error_table(means, p=p), note),
     ]
     if len(means) > 1:
-        tables.append(Titled("mean rank (1 is best), and means, %", dataset_table(_by_dataset(result, means))))
+        ranked = dataset_table(_by_dataset(result, means))
+        tables.append(Titled("means, %; MR: their mean rank, 1 is best", ranked))
     if result.get("correlations"):
         tables.append(Titled("Pearson's r over all replies", correlation_table(_numbers(result["correlations"]))))
     return tables
+
+
+def _answers_alone(models: list[Json]) -> list[Titled]:
+    """Table 12: several models' exact match where no solution has steps, as in multiple choice."""
+    if len(models) < 2:
+        return []
+    means = {of["model"]: {"exact_match": of["accuracy"]} for of in models}
+    tests = {of["model"]: of["comparison"]["steps"]["exact_match"] for of in models if "comparison" in of}
+    p = {model: {"exact_match": test["p"]} for model, test in tests.items()}
+    rows = metric_table(means, p=p, columns={"EM": "exact_match"})
+    names = {"paired t": "paired t-test"}
+    kinds = " or ".join(sorted({names.get(test["test"], test["test"]) for test in tests.values()}))
+    return [Titled("answers, %", rows, f"* p < 0.05 against {models[0]['model']}: {kinds}")]
 
 
 def _models(result: Json) -> Iterator[tuple[Json, Json | None]]:

@@ -7,7 +7,9 @@ published code departs from the paper, and we from both where they leave somethi
 - ES there divides by |GTS|, and can pass 1; here by |PS| (section 4.6). It is 1 - precision, but for an empty reply.
 - WO there takes any step with the gold operands in the gold order, such as 2+3=6 for 2+3=5, whose operator is right;
   here the operators must differ, and the operands may stand in any order: "correct operands but wrong sign" says
-  nothing of positions. (On GSM8K's 5,276 published replies the order makes WO 2.8 % in place of 4.3 %.)
+  nothing of positions. (On GSM8K's 5,276 published replies the gold order makes WO 3.0 % in place of 4.6 %.)
+- WO and IO there compare with gold steps that were not made; here with all, "the gold rationales": 2*3=6 beside a
+  right 2+3=5 has a wrong operator. (On those replies it makes WO 4.6 % in place of 4.3 %, and changes no IO.)
 - IO there begins with the steps that WO has counted; here the two have no pair of steps in common.
 - C-IoU there divides by the union of the texts, in which 2+3=5 and 3+2=5 are two: a solution with every step commuted
   has 1/2. It disregards the result, too. Here it is the IoU of the best one-to-one match of equal steps: 1.
@@ -19,7 +21,7 @@ published code departs from the paper, and we from both where they leave somethi
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
@@ -63,7 +65,6 @@ def step_scores(predicted: Sequence[Step], gold: Sequence[Step]) -> StepScores:
         raise ValueError("no gold steps: such a problem has no step metrics")
     made, wanted = {step.text: step for step in predicted}, {step.text: step for step in gold}
     wrong = [step for text, step in made.items() if text not in wanted]
-    missed = [step for text, step in wanted.items() if text not in made]
     shared = len(made) - len(wrong)
     # Each gold step is matched once: 2+3=5 and 3+2=5 are two predicted steps, one of which is extra.
     commuted = (
@@ -77,15 +78,21 @@ def step_scores(predicted: Sequence[Step], gold: Sequence[Step]) -> StepScores:
         recall=shared / len(wanted),
         dice=2 * shared / total,
         extra_steps=_share(len(wrong), len(made)),
-        missing_steps=len(missed) / len(wanted),
-        wrong_operators=_share(sum(any(_has_wrong_operator(s, g) for g in missed) for s in wrong), len(wrong)),
-        inverted_operands=_share(sum(any(_has_inverted_operands(s, g) for g in missed) for s in wrong), len(wrong)),
+        missing_steps=(len(wanted) - shared) / len(wanted),
+        wrong_operators=_share_of(wrong, _has_wrong_operator, wanted.values()),
+        inverted_operands=_share_of(wrong, _has_inverted_operands, wanted.values()),
         repetition=_share(len(predicted) - len(made), len(predicted)),
     )
 
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
+
+
+def _share_of(wrong: Sequence[Step], is_wrong: Callable[[Step, Step], bool], gold: Iterable[Step]) -> float:
+    """The share of the wrong steps for which the gold path has such a step, predicted or not."""
+    against = list(gold)
+    return _share(sum(any(is_wrong(step, g) for g in against) for step in wrong), len(wrong))
 
 
 def _has_wrong_operator(step: Step, gold: Step) -> bool:

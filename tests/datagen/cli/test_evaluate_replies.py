@@ -113,7 +113,7 @@ def test_the_records_of_the_run_hold_what_the_numbers_come_from(evaluate: Eval) 
 
 def test_the_tables_are_shown_and_stand_in_the_card(evaluate: Eval) -> None:
     shown = evaluate(*TWO, "--out", "out").stdout
-    for text in ("80.0 %", "C-IoU", "mean rank", "* p < 0.05 against poor", "Pearson's r"):
+    for text in ("80.0 %", "C-IoU", "MR: their mean rank", "* p < 0.05 against poor", "Pearson's r"):
         assert text in shown
     card = Path("out/README.md").read_text()
     assert 'load_from_disk("replies/data")' in card
@@ -143,6 +143,26 @@ def test_problems_without_gold_steps_have_an_accuracy_alone(evaluate: Eval) -> N
     assert (of["models"][0]["accuracy"], of["models"][0]["steps"]) == (0.8, None)
     assert of["correlations"] == {}
     assert "80.0 %" in evaluate("--dataset", "bare.jsonl", "--candidates", "good.jsonl", "--out", "out").stdout
+
+
+def test_models_of_multiple_choice_are_compared_in_exact_match(evaluate: Eval) -> None:
+    """Table 12; McNemar's mid-p of 0 against 12 is 2^-13 twice."""
+    n = 20
+    rows = [{"question": f"What is {i} + 1?", "choices": [str(i), str(i + 1)], "answer": "B"} for i in range(n)]
+    write(Path("letters.jsonl"), rows)
+    for model, n_right in (("low", 4), ("high", 16)):
+        replies = (" B" if i < n_right else " A" for i in range(n))
+        write(
+            Path(f"{model}.jsonl"),
+            [{"question": row["question"], "response": reply} for row, reply in zip(rows, replies, strict=True)],
+        )
+    both = ("--dataset", "letters.jsonl", "--candidates", "low.jsonl", "--candidates", "high.jsonl", "--out", "out")
+    shown = evaluate(*both).stdout
+    assert "* p < 0.05 against low.jsonl: McNemar mid-p" in shown
+    assert [line.split() for line in shown.splitlines() if "80.00" in line] == [["high.jsonl", "80.00*"]]
+    assert "| high.jsonl | 80.00* |" in Path("out/README.md").read_text()
+    test = found(evaluate(*both, "--json"))["models"][1]["comparison"]["steps"]["exact_match"]
+    assert test["p"] == pytest.approx(2**-12)
 
 
 def test_data_sets_have_a_column_each_and_one_mean_rank(evaluate: Eval) -> None:
