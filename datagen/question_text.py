@@ -1,6 +1,7 @@
 """A problem as a model is asked it."""
 
 import json
+from collections.abc import Sequence
 
 from datagen_prompts.template import PromptTemplate, load_prompt
 from datagen_schemas.problem import Problem
@@ -23,7 +24,10 @@ def question_fields(problem: Problem) -> dict[str, str]:
 
 def question_text(problem: Problem) -> str:
     """The question, followed by its options on lines of their own where it has any."""
-    if not problem.choices:
-        return problem.question
-    options = (f"({letter}) {choice}" for letter, choice in zip(LETTERS, problem.choices, strict=False))
-    return "\n".join([problem.question, *options])
+    return with_options(problem.question, problem.choices)
+
+
+def with_options(question: str, choices: Sequence[str] | None) -> str:
+    """A question, and below it its options by letter."""
+    options = (f"({letter}) {choice}" for letter, choice in zip(LETTERS, choices or (), strict=False))
+    return "\n".join([question, *options])

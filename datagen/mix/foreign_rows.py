@@ -2,7 +2,8 @@
 
 Read without a map: prompt and completion (TRL), query and response (MetaMathQA, whose `type` and `original_question`
 are taken, too), instruction, input and output (Alpaca, MathInstruct), question or problem and solution, response or
-answer, and chats of one turn each (`messages`, `conversations`).
+answer, and chats of one turn each (`messages`, `conversations`). A `context` (Dolly) and a list of `choices` belong to
+the question.
 """
 
 import hashlib
@@ -11,15 +12,20 @@ from typing import NamedTuple, get_args
 
 from datagen import __version__
 from datagen.mix.own_rows import Origin
+from datagen.question_text import with_options
 from datagen.readers.dropped import BadRow
-from datagen.readers.fields import Values, exact_text, shown
+from datagen.readers.fields import LETTERS, Values, exact_text, gold_position, shown
+from datagen.readers.generic import choices_of
 from datagen.readers.row import Row
+from datagen_prompts.template import PromptTemplate
 from datagen_schemas.augmented import AugmentedType
 from datagen_schemas.errors import DataError
 from datagen_schemas.mixed import MixedExample, MixedKind
 from datagen_schemas.provenance import Provenance
 
-COLUMNS = ("prompt", "question", "completion", "answer", "problem_id", "type", "original_question")
+COLUMNS = (
+    "prompt", "question", "context", "choices", "completion", "answer", "problem_id", "type", "original_question",
+)  # fmt: skip
 """What a column map can name."""
 
 QUESTION = "question-"  # how the id of a problem begins that is known by its question alone
@@ -30,10 +36,12 @@ _USER, _ASSISTANT, _SYSTEM = frozenset(("user", "human")), frozenset(("assistant
 
 
 class _Texts(NamedTuple):
-    question: str | None
+    question: str | None  # with its options
     prompt: str | None  # at least one of the two is there
     completion: str
     has_own_answer: bool  # the answer's column is not the completion's
+    context: str | None = None  # that the question rests on
+    choices: tuple[str, ...] | None = None
 
 
 def from_foreign(row: Row, *, origin: Origin, columns: Mapping[str, str]) -> MixedExample:
@@ -49,18 +57,27 @@ def from_foreign(row: Row, *, origin: Origin, columns: Mapping[str, str]) -> Mix
     """
     values = _renamed(row.values, columns)
     texts = _texts(values)
-    made_from = _optional(values, "original_question") or texts.question or texts.prompt
+    question = "\n".join(filter(None, (texts.question, texts.context))) or None
+    made_from = _optional(values, "original_question") or question or texts.prompt
     return MixedExample(
-        prompt=texts.prompt or origin.prompt.render_text(question=texts.question or "", context=""),
+        prompt=texts.prompt or _prompt(texts, origin.prompt),
         completion=texts.completion,
         problem_id=_optional(values, "problem_id") or question_id(made_from or ""),
-        question=texts.question,
-        answer=_answer(values) if texts.has_own_answer else None,
+        question=question,
+        answer=_answer(values, texts),
         kind=_kind(values),
         origin=origin.name,
         origin_row=row.row_index,
         provenance=Provenance.of_stage("mix", package_version=__version__),
     )
+
+
+def _prompt(texts: _Texts, template: PromptTemplate) -> str:
+    """The question in a template, and the context in its place there, or else below the question."""
+    question, context = texts.question or "", texts.context or ""
+    if "context" not in template.shown:
+        question, context = "\n".join(filter(None, (question, context))), ""
+    return template.render_text(question=question, context=context)
 
 
 def question_id(question: str) -> str:
@@ -113,7 +130,11 @@ def _texts(row: Values) -> _Texts:
         raise BadRow("not text", f"{answered!r} is {shown(value)}")
     if not value.strip():
         raise BadRow("empty text", f"{answered!r} is blank")
-    return _Texts(question, prompt, value, answered != "answer")
+    has_own_answer = answered != "answer"
+    if prompt is not None or question is None:
+        return _Texts(question, prompt, value, has_own_answer)
+    choices = choices_of(row)
+    return _Texts(with_options(question, choices), None, value, has_own_answer, _optional(row, "context"), choices)
 
 
 def _chat(turns: object, name: str) -> _Texts:
@@ -142,9 +163,16 @@ def _optional(row: Values, name: str) -> str | None:
     raise BadRow("not text", f"{name!r} is {shown(value)}")
 
 
-def _answer(row: Values) -> str | None:
+def _answer(row: Values, texts: _Texts) -> str | None:
+    """The answer beside the completion; of a choice, by its letter or its text, the letter, also as the completion."""
     value = row.get("answer")
-    return exact_text(value, "answer") or None if value is not None else None
+    if value is None or not (texts.has_own_answer or texts.choices):
+        return None
+    answer = exact_text(value, "answer") or None
+    if answer is None or texts.choices is None:
+        return answer
+    is_letter = len(answer) == 1 and answer.upper() in LETTERS[: len(texts.choices)]
+    return answer.upper() if is_letter else gold_position(answer, texts.choices, "answer")
 
 
 def _kind(row: Values) -> MixedKind:

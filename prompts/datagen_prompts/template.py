@@ -50,6 +50,7 @@ class PromptTemplate:
             raise DataError(
                 f"prompt {template_id} line {error.lineno}: {(error.message or 'bad syntax').rstrip('.')}."
             ) from error
+        self.shown = frozenset(used)
         for name in sorted(used - {*fields, *optional}):
             known = ", ".join(sorted({*fields, *optional}))
             raise DataError(f"prompt {template_id}: unknown field '{name}'. It can use: {known}.")

@@ -6,6 +6,7 @@ import pytest
 
 from datagen.mix.foreign_rows import check_columns, from_foreign, question_id
 from datagen.mix.own_rows import Origin
+from datagen.question_text import load_question_prompt
 from datagen.readers.dropped import BadRow
 from datagen.readers.row import Row
 from datagen_schemas.errors import DataError
@@ -29,6 +30,20 @@ def texts(row: MixedExample) -> tuple[str | None, ...]:
         ({"question": "how?", "prompt": "Q: how?", "response": "so"}, ("Q: how?", "so", "how?", None)),
         ({"instruction": "add", "input": "2 3", "output": "5"}, ("add\n2 3\n", "5", "add\n2 3", None)),
         ({"instruction": "add", "input": "", "output": "5"}, ("add\n", "5", "add", None)),
+        (
+            {"instruction": "sum up", "context": "It rains.", "response": "wet"},
+            ("sum up\nIt rains.\n", "wet", "sum up\nIt rains.", None),
+        ),
+        ({"prompt": "Q: how?", "context": "It rains.", "response": "so"}, ("Q: how?", "so", None, None)),
+        (
+            {"question": "odd?", "choices": ["2", "3"], "answer": "b"},
+            ("odd?\n(A) 2\n(B) 3\n", "b", "odd?\n(A) 2\n(B) 3", "B"),
+        ),
+        (
+            {"question": "odd?", "choices": ["2", "3"], "answer": "3", "rationale": "3 is."},
+            ("odd?\n(A) 2\n(B) 3\n", "3 is.", "odd?\n(A) 2\n(B) 3", "B"),
+        ),
+        ({"question": "how?", "choices": None, "answer": "so"}, ("how?\n", "so", "how?", None)),
         ({"problem": "how?", "solution": "so", "source": "x"}, ("how?\n", "so", "how?", None)),
         (
             {"messages": [{"role": "user", "content": "how?"}, {"role": "assistant", "content": "so"}]},
@@ -50,6 +65,15 @@ def test_usual_columns_need_no_map(values: dict[str, Any], expected: tuple[str |
     row = read(values)
     assert texts(row) == expected
     assert (row.origin, row.origin_row, row.kind) == ("theirs", 3, "foreign")
+
+
+def test_a_context_has_its_place_in_a_template_that_shows_one() -> None:
+    origin = Origin("theirs", prompt=load_question_prompt("question-answer"))
+    values = {"question": "wet?", "context": "It rains.", "answer": "yes"}
+    row = from_foreign(Row("f.jsonl", 4, True, 3, values), origin=origin, columns={})
+    assert row.prompt == "Question: wet?\nContext: It rains.\nAnswer:"
+    # Another context is another problem.
+    assert row.problem_id == question_id("wet?\nIt rains.")
 
 
 def test_metamathqas_rows_know_their_method_and_their_problem() -> None:
@@ -74,6 +98,9 @@ def test_a_column_map_names_other_columns_and_hides_the_usual_ones() -> None:
         ({"question": 5, "answer": "so"}, {}, "not text"),
         ({"question": "how?", "answer": 5}, {}, "not text"),
         ({"question": "how?", "answer": " "}, {}, "empty text"),
+        ({"question": "how?", "answer": "so", "context": ["x"]}, {}, "not text"),
+        ({"question": "how?", "answer": "A", "choices": "2, 3"}, {}, "unparsable choices"),
+        ({"question": "how?", "answer": "D", "choices": ["2", "3"]}, {}, "unparsable gold"),
         ({"question": "how?", "answer": "so"}, {"question": "Frage"}, "missing column"),
         ({"messages": "how?"}, {}, "not a chat"),
         ({"messages": []}, {}, "not one question and one reply"),
