@@ -17,6 +17,7 @@ from datagen.corrupt.solution import Equation, Operand, Solution, Step
 
 NOT_ALONE = Unusable("no step with a single clear equation")
 NO_PAIR = Unusable("no two steps of which the second takes the first one's result")
+NOTHING_LEFT = Unusable("nothing would be left")
 
 
 class _Site(NamedTuple):
@@ -80,6 +81,8 @@ def _dropped(
     start, end = step.start, step.end
     while end < len(text) and text[end].isspace():
         end += 1
+    if not (text[:start] + text[end:]).strip():
+        return NOTHING_LEFT
     followed = consequences(solution, i, rng.choice(inputs), stated=stated, final=final, skip=(start, end))
     if isinstance(followed, Unusable):
         return followed

@@ -1,17 +1,22 @@
 """Hard negatives of made-up and of real solutions, each checked by a reading that is not the code's own."""
 
 import hashlib
+import random
 import re
 from collections import Counter
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import islice
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from datagen.corrupt.edit import Unusable
 from datagen.corrupt.negatives import CorruptOptions, Parent, negatives
+from datagen.corrupt.solution import read_solution
+from datagen.corrupt.steps import changed_steps
 from datagen_schemas.candidate import Candidate
 from datagen_schemas.corruption import Corruption, CorruptionMethod
 from datagen_schemas.problem import Problem
@@ -170,6 +175,14 @@ def test_dropped_repeated_and_swapped_steps_by_hand(corrupt: Corrupt) -> None:
     assert {text: made[text].kind for text in kinds if text in made} == kinds
     assert made[dropped].before == "Ann leaves 48 - 5 = <<48-5=43>>43 of them."
     assert (made[dropped].where, made[swapped].where) == ("step 2", "steps 2 and 3")
+
+
+def test_a_step_that_is_the_whole_text_is_not_dropped(corrupt: Corrupt) -> None:
+    text, question = "3 + 4 = <<3+4=7>>7 apples. #### 7", "Ann has 3 apples and buys 4. How many?"
+    made = [row for seed in range(8) for row in corrupt(text, "steps", question=question, answer="7", n=3, seed=seed)]
+    assert {record(row).kind for row in made} == {"step repeated"}
+    drafts = changed_steps(read_solution(text), random.Random(0), stated={Fraction(3), Fraction(4)}, final=None)
+    assert Unusable("nothing would be left") in set(islice(drafts, 30))
 
 
 def test_swapping_what_may_be_swapped_is_not_a_negative(corrupt: Corrupt) -> None:
