@@ -9,6 +9,8 @@ SUBSETS_OUT ?= runs/subsets
 BACKEND ?= transformers
 LOSSES ?= ce lovasz
 FRACTIONS ?= 1 0.4 0.1
+# As their folders are called, .50 is 0.5; the largest first.
+PARTS = $(shell LC_ALL=C printf '%g\n' $(FRACTIONS) | LC_ALL=C sort -rgu)
 # `make train` without MODEL takes the built-in tiny model and problems, and settings that fit them.
 ifeq ($(MODEL),)
 BUILT_IN = base
@@ -63,13 +65,13 @@ train: setup $(BUILT_IN)  ## VFT, samples, groups, AFT, evaluation; MODEL=HUB_ID
 	  --dataset $(TEST) --out $(TRAIN_OUT)/eval
 
 subsets: setup $(BUILT_IN)  ## segmentation losses on nested parts of the data: LOSSES='ce lovasz' FRACTIONS='1 0.4 0.1', MODEL, DATA, ... as for train
-	$(BIN)/datagen examples --dataset $(DATA) --train-prompt $(PROMPT) $(FRACTIONS:%=--fraction %) --out $(SUBSETS_OUT)/examples
-	$(foreach fraction,$(FRACTIONS),$(foreach loss,$(LOSSES),$(subset)))
-	$(foreach fraction,$(FRACTIONS),$(compared))
+	$(BIN)/datagen examples --dataset $(DATA) --train-prompt $(PROMPT) $(PARTS:%=--fraction %) --out $(SUBSETS_OUT)/examples
+	$(foreach fraction,$(PARTS),$(foreach loss,$(LOSSES),$(subset)))
+	$(foreach fraction,$(PARTS),$(compared))
 
 # One model, and its greedy replies; the largest part of the data is the folder `data`, and `ce` is the paper's baseline.
 define subset
-$(BIN)/datagen train seg $(SUBSETS_OUT)/examples/$(if $(filter $(lastword $(sort $(FRACTIONS))),$(fraction)),data,fraction-$(fraction)) \
+$(BIN)/datagen train seg $(SUBSETS_OUT)/examples/$(if $(filter $(firstword $(PARTS)),$(fraction)),data,fraction-$(fraction)) \
   --model $(START) --loss $(loss) $(if $(filter ce,$(loss)),--ce-weight 1) $(FLAGS) --out $(SUBSETS_OUT)/$(loss)-$(fraction)
 $(BIN)/datagen sample -k 1 --temperature 0 --max-tokens $(MAX_TOKENS) --prompt $(PROMPT) $(ASK) --dataset $(TEST) --backend $(BACKEND) \
   --model $(SUBSETS_OUT)/$(loss)-$(fraction) --out $(SUBSETS_OUT)/replies/$(loss)-$(fraction)

@@ -131,11 +131,26 @@ def _seg(method: str, data: str, options: dict[str, Any], report: "Report") -> R
     from datagen.cli.train_seg import train_seg_from
 
     named = options["validation"]
+    examples = _examples(data, method, options)
     validation = _examples(named, method, {**options, "limit": None}) if named is not None else []
-    values, lines = train_seg_from(
-        _examples(data, method, options), validation, options, _shown(f"train {method}", report)
-    )
+    _check_alike(examples, validation, named=named)
+    values, lines = train_seg_from(examples, validation, options, _shown(f"train {method}", report))
     return {**values, "path": str(values["path"])}, lines
+
+
+def _check_alike(examples: "list[Example]", validation: "list[Example]", *, named: str | None) -> None:
+    """Refuse to choose a checkpoint by other prompts, or another form of answers, than are trained on."""
+    from datagen_schemas.errors import DataError
+    from datagen_trainers.model_card import prompt_of
+
+    prompts = {prompt_of(part) for part in (examples, validation)} - {None}
+    forms = [{of.provenance.stage == "examples" for of in part} for part in (examples, validation)]
+    if not validation or (len(prompts) < 2 and sorted(forms, key=str) != [{False}, {True}]):
+        return
+    raise DataError(
+        f"{named}: its prompts or answers have another form than the examples. Make both with the same options of "
+        "datagen examples, or give both as problems with the same --train-prompt."
+    )
 
 
 def _examples(data: str, method: str, options: dict[str, Any]) -> "list[Example]":  # Any: click's values

@@ -49,6 +49,9 @@ def train_seg_from(
         f"{result.n_examples:,} examples{cut}{left_out}; {result.steps:,} steps, loss {result.loss:.3f}, "
         f"{100 * result.metrics['mean_token_accuracy']:.1f} % of the answers' tokens right"
     ]
+    if config.loss_by_task:
+        losses = (f"{n:,} {task} ({config.segmentation.loss_of(task)})" for task, n in result.by_task.items())
+        lines.append(f"losses by task: {', '.join(losses)}")
     if config.context_percentile is not None:
         share = f"{config.context_percentile:g} % of the examples have at most {result.at_percentile}"
         lines.insert(0, f"context {result.max_length} tokens: {share}")

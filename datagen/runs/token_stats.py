@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal
 
 from datagen.progress import Report, Step, silent
 from datagen.question_text import question_text
 from datagen.readers.read import DatasetSpec, read_problems
+from datagen.runs.examples import training_examples
 from datagen.store.arrow_dataset import read_batches, shards
 from datagen.tokens.density_plot import density_svg
 from datagen.tokens.imbalance import Density, density, imbalance
@@ -112,7 +113,18 @@ def _texts(name: str, *, part: Part) -> Iterator[str]:
 
 
 def _problem_texts(name: str) -> Iterator[tuple[str, str]]:
-    for problem in read_problems(DatasetSpec(name)):
+    """Of a problem set, or of anybody's rows of a prompt and a completion."""
+    problems = read_problems(DatasetSpec(name))
+    try:
+        first = next(problems, None)
+    except DataError as no_problem:
+        try:
+            examples = training_examples(name, method="vft")
+        except DataError:
+            raise no_problem from None
+        yield from ((example.prompt, example.completion) for example in examples)
+        return
+    for problem in chain([] if first is None else [first], problems):
         yield question_text(problem), problem.rationale if problem.rationale is not None else problem.answer
 
 

@@ -114,6 +114,8 @@ def test_the_log_has_the_means_of_what_was_summed() -> None:
         ("#### B", "B", "multiple_choice"),
         ("B.", "B", "multiple_choice"),
         ("B", "C", "word_problem"),
+        ("B", "", "multiple_choice"),  # rows of a prompt and a completion
+        ("#### 5", "", "word_problem"),
         ("5 + 3 = 8, so it is B\n#### B", "B", "word_problem"),
         ("12", "12", "word_problem"),
         ("7", "7", "word_problem"),

@@ -1,4 +1,7 @@
+import importlib
+import linecache
 import math
+import sys
 from collections.abc import Callable
 from dataclasses import MISSING, fields, replace
 from pathlib import Path
@@ -117,6 +120,36 @@ def test_sadl_that_pushes_right_tokens_down_is_warned_of(
     caplog.clear()
     train(mixed, model=fresh(), config=replace(ONE, loss="sadl"), out=tmp_path / "default")
     assert not any("sadl" in record.getMessage() for record in caplog.records)
+
+
+def test_a_warm_up_that_outlasts_the_run_is_warned_of(
+    mixed: Examples, train: Train, fresh: Fresh, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    train(mixed, model=fresh(), config=replace(SMALL, max_steps=3, warmup_steps=3), out=tmp_path / "long")
+    assert "3 steps of warm-up in a run of 3: the learning rate never comes to 0.003" in caplog.text
+    caplog.clear()
+    train(mixed, model=fresh(), config=replace(SMALL, max_steps=3, warmup_steps=2), out=tmp_path / "short")
+    assert "warm-up" not in caplog.text
+
+
+def test_a_users_loss_that_was_changed_is_another_loss(
+    mixed: Examples, train: Train, fresh: Fresh, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    config = replace(ONE, loss="changing_loss:f")
+    for power in (2, 3):
+        (tmp_path / "changing_loss.py").write_text(
+            f"def f(logits, targets):\n    return logits.abs().mean() ** {power}\n"
+        )
+        importlib.invalidate_caches()
+        linecache.checkcache()
+        sys.modules.pop("changing_loss", None)
+        if power == 2:
+            first = train(mixed, model=fresh(), config=config, out=tmp_path / "out")
+            assert train(mixed, model=fresh(), config=config, out=tmp_path / "out").loss == first.loss
+        else:
+            with pytest.raises(DataError, match="Name another folder, or delete this one"):
+                train(mixed, model=fresh(), config=config, out=tmp_path / "out")
 
 
 def test_the_defaults_of_the_loss_are_those_of_its_own_settings() -> None:

@@ -3,8 +3,10 @@
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+
+from datagen_schemas.example import Example
 
 _CARD = """\
 ---
@@ -57,6 +59,12 @@ SEGMENTATION_PAPER = """\
 }"""
 
 
+def prompt_of(examples: Iterable[Example]) -> str | None:
+    """The template that all gold paths are asked with; None if there are several, or it is not known."""
+    names = {example.provenance.prompt_id for example in examples if example.source == "gold"}
+    return names.pop() if len(names) == 1 else None
+
+
 def model_card(
     *,
     what: str,
@@ -67,6 +75,7 @@ def model_card(
     out: Path,
     settings: Mapping[str, object],
     results: Mapping[str, float] | None = None,
+    prompt: str | None = None,
     papers: Sequence[str] = (AFT_PAPER, RFT_PAPER),
 ) -> str:
     """Markdown with the loss, the data, the commands, the settings, the last logged numbers and the papers to cite.
@@ -80,12 +89,15 @@ def model_card(
         out: the model's folder.
         settings: of the run; `lora_merge` tells an adapter from a whole model.
         results: the last logged numbers.
+        prompt: name of the template of the prompts, where it is known; see `prompt_of`.
         papers: BibTeX.
     """
     is_adapter = settings.get("lora_r") is not None and not settings.get("lora_merge")
     is_hub_id = re.fullmatch(r"[\w.-]+/[\w.-]+", base) is not None and not Path(base).exists()
-    asked = " --api chat --prompt plain" if settings.get("chat") else ""
-    evaluation = f"datagen eval {shlex.quote(str(out))} --backend transformers{asked} --dataset gsm8k"
+    asked = f" --prompt {shlex.quote(prompt)}" if prompt not in (None, "plain") else ""
+    if settings.get("chat"):
+        asked = " --api chat --prompt plain"
+    evaluation = f"datagen eval {shlex.quote(str(out))} --backend transformers{asked} --dataset gsm8k --split test"
     logged = "".join(f"| {name} | {value:.4g} |\n" for name, value in (results or {}).items())
     return _CARD.format(
         what=what,

@@ -28,8 +28,8 @@ from datagen_schemas.example import Example
 from datagen_trainers.aft_terms import detach
 from datagen_trainers.data_parallel import expect_gradients, seed_dropout
 from datagen_trainers.examples import Encoded, batch_schedule, context_for, encode, with_cut_prompt
-from datagen_trainers.losses.segmentation import sadl_warning
-from datagen_trainers.model_card import SEGMENTATION_PAPER, model_card
+from datagen_trainers.losses.segmentation import LOSSES, sadl_warning, user_loss_sha256
+from datagen_trainers.model_card import SEGMENTATION_PAPER, model_card, prompt_of
 from datagen_trainers.response_log_probs import check_head
 from datagen_trainers.run_folder import finished_run, run_fingerprint
 from datagen_trainers.seg_batch import (
@@ -41,8 +41,8 @@ from datagen_trainers.seg_batch import (
     scales_of,
     sums_for_log,
 )
+from datagen_trainers.seg_config import TASKS, check_settings, task_of
 from datagen_trainers.seg_config import SegConfig as SegConfig
-from datagen_trainers.seg_config import check_settings, task_of
 from datagen_trainers.sharding import Uncast
 from datagen_trainers.training import (
     Batches,
@@ -72,6 +72,7 @@ class SegResult(NamedTuple):
     n_too_long: int  # left out
     n_cut: int  # of `n_examples`, those that lost the start of their prompt
     max_length: int  # tokens; as configured or computed
+    by_task: dict[str, int]  # of all examples
     at_percentile: int | None  # tokens that `context_percentile` of the examples have at most, before rounding up
     trained_share: float  # of the weights
     loss: float  # mean of about the last hundredth of the run
@@ -125,16 +126,20 @@ def train_seg(
     validating = _fitting(for_validation, max_length, tokenizer, config, what="validate") if validation else []
     if (warning := sadl_warning(settings, answer_share=_answer_share(fitting))) is not None:
         log.warning("%s", warning)
+    tasks = Counter(map(task_of, examples))
     # Any: mypy wants one type for all fields
     counts: dict[str, Any] = {
         "n_examples": len(fitting),
         "n_too_long": len(rows) - len(fitting),
         "n_cut": sum(_length(row) > max_length for row in rows) - (len(rows) - len(fitting)),
+        "by_task": {task: tasks[task] for task in TASKS},
         "max_length": max_length,
         "at_percentile": at_percentile,
     }
+    # What a user's own loss computes decides the result, too.
+    own = {name: user_loss_sha256(name) for name in sorted({row.loss for row in rows} - set(LOSSES))}
     known = ([row.encoded.input_ids, row.encoded.labels, row.loss] for row in (*rows, *for_validation))
-    fingerprint = run_fingerprint(known, model=model, settings={**asdict(config), "n_examples": len(rows)})
+    fingerprint = run_fingerprint(known, model=model, settings={**asdict(config), "n_examples": len(rows)} | own)
     if resume and (done := finished_run(out, fingerprint=fingerprint)) is not None:
         load_finished(model, out, config)
         record = cast(dict[str, Any], done)  # Any: JSON
@@ -182,6 +187,7 @@ def train_seg(
         sources=Counter(str(example.source) for example in examples),
         command=command,
         out=out,
+        prompt=prompt_of(examples),
         settings={**asdict(config), "max_length": max_length},
         results={**metrics, **{f"validation {name}": value for name, value in best.items()}},
         papers=[SEGMENTATION_PAPER],

@@ -77,7 +77,8 @@ def check_settings(config: SegConfig) -> None:
 def task_of(example: Example) -> str:
     """Multiple choice if the completion is the letter of the answer and nothing else; a word problem otherwise.
 
-    A choice that is reasoned about first is a word problem: its loss is for the steps (section 3.3).
+    A choice that is reasoned about first is a word problem: its loss is for the steps (section 3.3). Where the answer
+    is not known, as of rows of a prompt and a completion, a letter is a choice.
     """
     letter = _LETTER.fullmatch(example.completion)
-    return "multiple_choice" if letter is not None and letter[1] == example.answer else "word_problem"
+    return "multiple_choice" if letter is not None and example.answer in ("", letter[1]) else "word_problem"

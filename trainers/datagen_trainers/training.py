@@ -200,6 +200,9 @@ def training_arguments(
     # How many processes there are is known only now.
     steps = max_steps or -(-n_batches // (config.accumulation * arguments.world_size))
     arguments.warmup_steps = round(config.warmup_ratio * steps) if warmup_steps is None else warmup_steps
+    if arguments.warmup_steps >= steps:
+        text = "%d steps of warm-up in a run of %d: the learning rate never comes to %g. Lower warmup_steps."
+        log.warning(text, arguments.warmup_steps, steps, config.learning_rate)
     arguments.logging_steps = -(-steps // 100)
     arguments.save_steps = -(-steps // max(1, config.checkpoints))
     if validate:

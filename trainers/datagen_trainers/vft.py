@@ -20,7 +20,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
 from datagen_schemas.errors import DataError
 from datagen_schemas.example import Example
 from datagen_trainers.examples import Encoded, batch_schedule, encode_examples, pad
-from datagen_trainers.model_card import model_card
+from datagen_trainers.model_card import model_card, prompt_of
 from datagen_trainers.run_folder import finished_run, run_fingerprint
 from datagen_trainers.training import (
     Batches,
@@ -114,6 +114,7 @@ def train(
         sources=Counter(str(example.source) for example in examples),
         command=command,
         out=out,
+        prompt=prompt_of(examples),
         settings=asdict(config),
         results={"loss": loss, "steps": steps},
     )

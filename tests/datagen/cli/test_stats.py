@@ -91,6 +91,13 @@ def test_candidates_are_counted_by_their_responses(place: Place) -> None:
     assert (of["texts"], of["n_tokens"]) == (2, 5)
 
 
+def test_rows_of_a_prompt_and_a_completion_are_counted_as_training_reads_them(place: Place) -> None:
+    file = place.problems.parent / "rows.jsonl"
+    file.write_text(json.dumps({"prompt": "Mia has 2 pens", "completion": "#### 2"}) + "\n")
+    (of,) = json.loads(run(file, "--tokens", place.tokenizer, "--json").stdout)["datasets"]
+    assert (of["texts"], of["n_tokens"]) == (2, 6)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

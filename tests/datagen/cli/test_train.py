@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -116,6 +117,16 @@ def test_make_gives_only_options_that_the_commands_have(
         found.make_context(name, given, resilient_parsing=True)
 
 
+@pytest.mark.parametrize("fractions", [".50 0.1", "0.1 .5"])
+def test_make_finds_the_parts_of_the_data_however_they_are_written(fractions: str) -> None:
+    done = subprocess.run(
+        [*MAKE, "-n", "subsets", f"FRACTIONS={fractions}"], capture_output=True, text=True, check=True
+    )
+    printed = done.stdout.replace("\\\n", " ")
+    assert "--fraction 0.5 --fraction 0.1 " in printed
+    assert re.findall(r"train seg \S+/(\S+)", printed) == ["data", "data", "fraction-0.1", "fraction-0.1"]
+
+
 def test_make_train_goes_from_a_base_to_the_comparison_of_vft_and_aft(base: Path, tmp_path: Path) -> None:
     data = questions(tmp_path / "data.jsonl", range(2, 9))
     settings = "--epochs 20 --learning-rate 3e-3 --max-length 64 --device cpu --quiet"
@@ -218,6 +229,28 @@ def test_seg_trains_on_problems_validates_and_says_what_it_did(base: Path, tmp_p
     other = run(*arguments, "--loss", "lovasz")
     assert other.exit_code == 1
     assert "Name another folder" in other.stderr
+
+
+def test_a_checkpoint_is_not_chosen_by_another_form_of_prompts_and_answers(base: Path, tmp_path: Path) -> None:
+    """Problems as they are and the formulas of `datagen examples`: their losses say nothing about each other."""
+    data = {
+        name: questions(tmp_path / f"{name}.jsonl", range(*ends)) for name, ends in {"a": (2, 9), "b": (9, 12)}.items()
+    }
+    for name, file in data.items():
+        made = CliRunner().invoke(main, ["examples", "--dataset", str(file), "--out", str(tmp_path / name), "--quiet"])
+        assert made.exit_code == 0, made.output
+    common = ("--model", base, "--epochs", 1, "--device", "cpu", "--quiet", "--context-percentile", 100)
+    for of, validation in ((tmp_path / "a", data["b"]), (data["a"], tmp_path / "b")):
+        refused = run("seg", of, "--validation", validation, *common, "--out", tmp_path / "refused")
+        assert refused.exit_code == 1
+        assert "Make both with the same options of datagen examples" in refused.stderr
+        assert not (tmp_path / "refused").exists()
+    out = tmp_path / "model"
+    done = run("seg", tmp_path / "a", "--validation", tmp_path / "b", *common, "--out", out, "--loss-by-task", "paper")
+    assert done.exit_code == 0, done.output
+    assert "losses by task: 7 word_problem (lovasz), 0 multiple_choice (focal)" in done.stdout
+    # The card asks as the examples do, and not on what was trained on.
+    assert "--prompt question-answer --dataset gsm8k --split test" in (out / "README.md").read_text()
 
 
 def test_two_processes_do_not_train_to_one_folder(base: Path, tmp_path: Path) -> None:

@@ -301,11 +301,16 @@ def test_the_gradient_of_a_users_loss_may_be_one_number(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [("logits", "takes 1 positional argument but 2 were given"), ("logits, targets", "no attribute 'nothing'")],
+    [
+        ("logits", "takes 1 positional argument but 2 were given"),
+        ("logits, targets", "no attribute 'nothing'"),
+        ("logits, targets, shape=(2, 3)", "must match the size"),
+    ],
 )
 def test_a_users_loss_that_fails_is_named_with_what_it_was_given(arguments: str, said: str, tmp_path: Path) -> None:
     name = f"failing_{len(arguments)}"
-    (tmp_path / f"{name}.py").write_text(f"def f({arguments}):\n    return logits.nothing()\n")
+    body = "logits + logits.new_zeros(shape)" if "shape" in arguments else "logits.nothing()"
+    (tmp_path / f"{name}.py").write_text(f"def f({arguments}):\n    return {body}\n")
     with pytest.raises(DataError, match=rf"'{name}:f' failed on logits \(5, 37\) and targets \(5,\): .*{said}"):
         fused(case([2, 5], trained=False), SegmentationSettings(loss=f"{name}:f"))
 

@@ -262,7 +262,9 @@ class HeadPass:
             loss = user_loss(name)
             try:
                 value = loss(leaf, targets)
-            except (TypeError, ValueError, AttributeError, LookupError) as error:
+            except torch.OutOfMemoryError:
+                raise
+            except (TypeError, ValueError, AttributeError, LookupError, AssertionError, RuntimeError) as error:
                 shapes = f"logits {tuple(leaf.shape)} and targets {tuple(targets.shape)}"
                 raise DataError(f"loss: {name!r} failed on {shapes}: {error}. Mend it.") from error
             if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:

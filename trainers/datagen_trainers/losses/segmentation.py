@@ -10,7 +10,10 @@ token, the end of text, is in (it drops it); the region losses are per sequence 
 micro-batch, so that batch size and accumulation change the loss), and `scope="batch"` gives its way back.
 """
 
+import hashlib
 import importlib
+import inspect
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -113,6 +116,15 @@ def user_loss(name: str) -> UserLoss:
     if not callable(found):
         raise DataError(f"loss: {name!r} is not a function. Name one that takes logits and targets.")
     return cast(UserLoss, found)
+
+
+def user_loss_sha256(name: str) -> str:
+    """SHA-256 of the module that a user's own loss is in; of its name alone where the source is not to be had."""
+    try:
+        source = inspect.getsource(sys.modules[user_loss(name).__module__])
+    except (OSError, TypeError, KeyError, AttributeError):
+        source = name
+    return hashlib.sha256(source.encode()).hexdigest()
 
 
 def answer_loss(logits: Tensor, targets: Tensor, *, loss: str, settings: SegmentationSettings) -> Tensor:
