@@ -180,7 +180,7 @@ def test_dropped_repeated_and_swapped_steps_by_hand(corrupt: Corrupt) -> None:
 def test_a_step_that_is_the_whole_text_is_not_dropped(corrupt: Corrupt) -> None:
     text, question = "3 + 4 = <<3+4=7>>7 apples. #### 7", "Ann has 3 apples and buys 4. How many?"
     made = [row for seed in range(8) for row in corrupt(text, "steps", question=question, answer="7", n=3, seed=seed)]
-    assert {record(row).kind for row in made} == {"step repeated"}
+    assert made == []
     drafts = changed_steps(read_solution(text), random.Random(0), stated={Fraction(3), Fraction(4)}, final=None)
     assert Unusable("nothing would be left") in set(islice(drafts, 30))
 
