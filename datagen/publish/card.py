@@ -18,6 +18,7 @@ from datagen.publish.overlap import Compared
 from datagen.publish.parts import MAIN
 from datagen.publish.public import public_text
 from datagen.publish.survey import Survey
+from datagen.report.never_asked import NeverAsked
 
 SHOWN_CHARS = 1500  # of a value in an example
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
@@ -52,6 +53,7 @@ class CardFacts:
     language: Sequence[str] = ()
     about: str | None = None  # the publisher's own words, as Markdown
     failed: int = 0
+    never_asked: Sequence[NeverAsked] = ()
     notes: Sequence[str] = field(default=())
 
     @property
@@ -258,6 +260,7 @@ def _limits(facts: CardFacts) -> str:
         )
     if facts.failed:
         lines.append(f"{facts.failed:,} replies are missing: they could not be had when the data set was made.")
+    lines += [f"A limit of cost or tokens stopped a run early: {plain(str(of))}." for of in facts.never_asked]
     return "\n".join(f"- {line}" for line in lines)
 
 

@@ -9,6 +9,7 @@ from datagen.publish.history import Run
 from datagen.publish.markdown import code, plain, table
 from datagen.publish.survey import Survey, Writer
 from datagen.report.costs import costs_of
+from datagen.report.never_asked import NeverAsked, never_asked
 
 Json = Mapping[str, Any]  # Any: JSON
 _SHORT = 12  # characters of a hash
@@ -167,6 +168,11 @@ def costs(runs: Sequence[Run]) -> str:
 def failed_replies(runs: Sequence[Run]) -> int:
     """Replies that the runs asked for and did not get."""
     return sum(int(_mapping(run.manifest.get("failures")).get("failed") or 0) for run in runs)
+
+
+def never_asked_of(runs: Sequence[Run]) -> list[NeverAsked]:
+    """What limits of cost or tokens kept the runs from asking for, run by run."""
+    return [of for run in runs if (of := never_asked(run.manifest)) is not None]
 
 
 def _config(run: Run) -> Json:

@@ -9,6 +9,7 @@ from datagen.publish.licences import Source, license_of
 from datagen.publish.overlap import Compared, Held
 from datagen.publish.secrets import ENVIRONMENT, Finding
 from datagen.publish.survey import Survey
+from datagen.report.never_asked import NeverAsked
 from datagen.store.validate import Validation
 from datagen_schemas.errors import DataError
 
@@ -37,7 +38,7 @@ class Refused(DataError):
         super().__init__(f"not published: {bad[0].name}: {bad[0].line}{rest}")
 
 
-def check_manifest(run: Path, history: History, *, failed: int) -> Check:
+def check_manifest(run: Path, history: History, *, failed: int, never_asked: Sequence[NeverAsked] = ()) -> Check:
     """Whether the run is finished, and its story can be told."""
     if not (run / "run.json").exists() and not (run / "manifest.json").exists():
         return Check("manifest", "refused", f"{run}: no run of datagen. Name the folder that a command wrote (--out).")
@@ -47,8 +48,10 @@ def check_manifest(run: Path, history: History, *, failed: int) -> Check:
         )
     if not history.runs:
         return Check("manifest", "refused", f"{run}/manifest.json cannot be read. Build the run again.")
-    line = f"finished; made by {len(history.runs)} run{'s' if len(history.runs) > 1 else ''}"
-    doubts = [*history.doubtful, *([f"{failed:,} replies are missing"] if failed else [])]
+    made = f"made by {len(history.runs)} run{'s' if len(history.runs) > 1 else ''}"
+    line = f"{'stopped early' if never_asked else 'finished'}; {made}"
+    missing = [f"{failed:,} replies are missing"] if failed else []
+    doubts = [*history.doubtful, *missing, *map(str, never_asked)]
     return (
         Check("manifest", "note", f"{line}; {'; '.join(doubts)} (the card says so)")
         if doubts

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from datagen.report.charts import Bar, bar_table, number
 from datagen.report.figure import Figure, Json, at
+from datagen.report.never_asked import never_asked
 
 # Counts by reason, as the stages name them in their manifests, and what is counted there.
 REASONS = {
@@ -47,6 +48,9 @@ def reasons_of(manifest: Json) -> Iterator[Reasons]:
         yield Reasons("Rows that could not be read", bad)
     if failed := _counts(at(manifest, "failures", "by_kind")):
         yield Reasons("Replies that failed", failed)
+    if unasked := never_asked(manifest):
+        why = f"{unasked.why} (at least)" if unasked.is_least else unasked.why
+        yield Reasons("Samples never asked for", {why: unasked.samples})
 
 
 def dropped_figures(manifest: Json) -> list[Figure]:

@@ -364,10 +364,11 @@ def as_dict(value: Sampled | Scored | StepScores | None) -> dict[str, Any] | Non
 
 def _failures(manifests: Iterable[Manifest]) -> dict[str, Any]:  # Any: JSON
     """Of all runs together, as `finish` and `is_short` read them; the rows stand in each run's own manifest."""
-    by_kind, failed, stopped = Counter[str](), 0, None
+    by_kind, failed, skipped, stopped = Counter[str](), 0, 0, None
     for manifest in manifests:
         failures = manifest["failures"]
         failed += failures["failed"]
         by_kind.update(failures.get("by_kind", {}))
+        skipped += failures.get("skipped", 0)
         stopped = stopped or failures["stopped"]
-    return {"failed": failed, "by_kind": dict(sorted(by_kind.items())), "stopped": stopped}
+    return {"failed": failed, "by_kind": dict(sorted(by_kind.items())), "skipped": skipped, "stopped": stopped}

@@ -14,7 +14,7 @@ from datagen import __version__
 from datagen.mix.questions import question_of
 from datagen.progress import Report, Step, silent
 from datagen.publish.card import CardFacts, card
-from datagen.publish.card_numbers import failed_replies
+from datagen.publish.card_numbers import failed_replies, never_asked_of
 from datagen.publish.checks import (
     Allowed,
     Check,
@@ -193,8 +193,8 @@ def examine(job: PublishJob, *, report: Report = silent) -> Examined:
         DataError: the folder holds no data, or not the parts that were asked for.
     """
     history = history_of(job.run)
-    failed = failed_replies(history.runs)
-    checks = [check_manifest(job.run, history, failed=failed)]
+    failed, never_asked = failed_replies(history.runs), never_asked_of(history.runs)
+    checks = [check_manifest(job.run, history, failed=failed, never_asked=never_asked)]
     if checks[0].state == "refused":
         raise Refused(checks)
     parts = parts_of(job.run, only=job.parts)
@@ -227,6 +227,7 @@ def examine(job: PublishJob, *, report: Report = silent) -> Examined:
         language=job.language or (("en",) if problems and all(of.known is not None for of in problems) else ()),
         about=about,
         failed=failed,
+        never_asked=never_asked,
     )
     findings = [*(finding for of in surveys for finding in of.findings), *_in_texts(job, facts, keys)]
     checks.append(check_secrets(findings, allowed="secrets" in job.allow))

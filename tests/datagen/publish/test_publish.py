@@ -60,6 +60,23 @@ def dry_run(run: Path, out: Path, **options: Any) -> dict[str, Any]:
     return run_publish(job, confirm=lambda _: pytest.fail("a dry run asks nothing"))
 
 
+def test_a_run_that_its_limit_stopped_is_published_with_what_it_lacks(
+    make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = make_run("The answer is 1.", name="short")
+    manifest = orjson.loads((run / "manifest.json").read_bytes())
+    failures = {"failed": 2, "stopped": "max-tokens-total reached", "skipped": 1208}
+    (run / "manifest.json").write_bytes(orjson.dumps(manifest | {"failures": failures}))
+    checks = {check["name"]: check for check in dry_run(run, tmp_path / "hub")["checks"]}
+    assert (checks["manifest"]["state"], checks["manifest"]["line"]) == (
+        "note",
+        "stopped early; made by 1 run; 2 replies are missing; 1,208 samples were never asked for (max-tokens-total "
+        "reached) (the card says so)",
+    )
+    limits = (tmp_path / "hub" / "README.md").read_text().split("## Limits")[1].split("## ")[0]
+    assert "1,208 samples were never asked for (max-tokens-total reached)" in limits
+
+
 def refused(run: Path, tmp_path: Path, **options: Any) -> dict[str, Check]:
     with pytest.raises(Refused) as found:
         dry_run(run, tmp_path / "hub", **options)

@@ -95,6 +95,18 @@ def test_reasons_of_every_stage_are_found() -> None:
     assert "Negatives, by method" in titles(dropped_figures(manifest))
 
 
+def test_samples_that_a_limit_left_unasked_are_counted_with_the_limit() -> None:
+    reached = "max-tokens-total reached"
+    whole = {"failures": {"stopped": None, "skipped": 0}}
+    stopped = {"failures": {"by_kind": {"timeout": 9}, "stopped": reached, "skipped": 208}}
+    stages = {"sample": {"skipped": 0}, "judge a": {"skipped": 3}}  # of judge b nobody knows what it would have asked
+    assert list(reasons_of(whole)) == []
+    assert dict(reasons_of(stopped))["Samples never asked for"] == {reached: 208}
+    assert dict(reasons_of({"failures": {"stopped": reached, "stages": stages}})) == {
+        "Samples never asked for": {f"{reached} (at least)": 3}
+    }
+
+
 LEDGER = {"calls": 2, "prompt_tokens": 30, "completion_tokens": 10, "cost_usd": "0.0125", "prices_as_of": "2026"}
 ASKED = {
     "stage": "rank",
