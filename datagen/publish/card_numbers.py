@@ -8,7 +8,7 @@ from typing import Any
 from datagen.publish.history import Run
 from datagen.publish.markdown import code, plain, table
 from datagen.publish.survey import Survey, Writer
-from datagen.report.costs import costs_of
+from datagen.report.costs import Cost, costs_of
 from datagen.report.never_asked import NeverAsked, never_asked
 
 Json = Mapping[str, Any]  # Any: JSON
@@ -157,12 +157,17 @@ def costs(runs: Sequence[Run]) -> str:
         )
         for of in booked
     ]
-    total = sum((of.cost_usd or Decimal(0) for of in booked), Decimal(0))
     header = ("run", "stage", "model", "used as", "calls", "tokens read", "tokens written", "USD")
-    return (
-        f"{table(header, rows)}\n\n{total:.4f} USD in all, as far as prices are known; replies that were stored "
-        "before are not counted."
-    )
+    return f"{table(header, rows)}\n\n{_sum(booked)} Replies that were stored before are not counted."
+
+
+def _sum(booked: Sequence[Cost]) -> str:
+    total = sum((of.cost_usd or Decimal(0) for of in booked), Decimal(0))
+    if all(of.cost_usd is not None for of in booked):
+        return f"{total:.4f} USD in all."
+    if total:
+        return f"At least {total:.4f} USD in all: the rest is not known."
+    return "What it cost in all is not known."
 
 
 def failed_replies(runs: Sequence[Run]) -> int:

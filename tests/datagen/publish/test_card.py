@@ -162,7 +162,30 @@ def test_the_costs_of_two_judges_stand_apart_and_old_manifests_still_have_theirs
     assert "| `big` | judge | 3 | 3,000 | 30 | 0.2500 |" in made
     assert "| `small` | judge | 4 | 4,000 | 40 | unknown |" in made
     assert "| rank | `big, small` |  | 7 | 7,000 | 70 | 0.5000 |" in made
-    assert "0.7500 USD in all" in made
+    assert "At least 0.7500 USD in all: the rest is not known." in made
+
+
+@pytest.mark.parametrize(
+    ("costs", "said"),
+    [
+        (("0.25", "0.5"), "\n0.7500 USD in all."),
+        (("0", "0"), "\n0.0000 USD in all."),  # a model in this process
+        (("0.25", None), "\nAt least 0.2500 USD in all"),
+        (("0", None), "\nWhat it cost in all is not known"),
+        ((None, None), "\nWhat it cost in all is not known"),
+    ],
+)
+def test_no_sum_of_money_is_made_of_prices_that_nobody_knows(
+    run: Path, costs: tuple[str | None, ...], said: str
+) -> None:
+    accounts = [
+        {"model": f"m{i}", "endpoint": "e", "calls": 1, "prompt_tokens": 9, "completion_tokens": 9, "cost_usd": cost}
+        for i, cost in enumerate(costs)
+    ]
+    manifest = {"config": {"stage": "sample"}, "command": "c", "failures": {"ledger": {"by_model": accounts}}}
+    made = card(facts_of(run, history=History((Run(run, manifest),), ())))
+    assert said in made
+    assert ("USD in all" in said) == ("USD in all" in made)
 
 
 def test_only_the_papers_that_were_used_are_cited() -> None:
