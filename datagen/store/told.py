@@ -54,13 +54,16 @@ def told(
     if not is_ours and (foreign := foreign_rows(names, FOR_TRAINERS)) is not None:
         return Told(*foreign)
     near, name = max((_nearness(names, model), name) for name, model in RECORDS.items())
-    if near >= NEAR:
+    shape = None if first is None or is_ours else _problem_shape(first)
+    # Question, answer, choices and rationale are half of a problem's columns, and all that --dataset asks for.
+    is_problem_set = shape is not None and name == "problem" and len(names ^ RECORDS[name].model_fields.keys()) > 1
+    if near >= NEAR and not is_problem_set:
         return Told(name, RECORDS[name], is_guess=True)
     if is_ours:
         return Told(None, None)
     if (foreign := foreign_rows(names, REPLIES)) is not None:
         return Told(*foreign)
-    if first is not None and (shape := _problem_shape(first)) is not None:
+    if shape is not None:
         return Told(f"problems ({shape})", None, shape)
     listed = ", ".join(name if name.isprintable() else repr(name) for name in columns) or "none"
     raise DataError(f"{where}: columns {listed} are no record of datagen. Name one with --record; see: datagen schema")

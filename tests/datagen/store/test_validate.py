@@ -277,6 +277,19 @@ def test_a_problem_set_is_checked_as_dataset_reads_it(tmp_path: Path) -> None:
     assert [(of.row, of.where) for of in found.listed] == [(1, f"{tmp_path / 'p.jsonl'}:2")]
 
 
+@pytest.mark.parametrize("more", [{}, {"id": 7}, {"split": "train", "meta": "{}"}])
+def test_anybodys_problems_with_choices_are_no_damaged_records_of_ours(more: Row, tmp_path: Path) -> None:
+    row = {"question": "Which is prime?", "choices": ["4", "7"], "answer": "B", "rationale": "The answer is B", **more}
+    found = one(write_lines(tmp_path / "p.jsonl", [row, row | {"answer": "D"}]))
+    assert (found.told.name, found.told.is_guess) == ("problems (generic)", False)
+    assert [of.row for of in found.listed] == [1]
+
+
+def test_a_problem_of_ours_that_lost_a_column_is_still_one(tmp_path: Path) -> None:
+    found = one(write_lines(tmp_path / "p.jsonl", [{k: v for k, v in problem(0).items() if k != "id"}]))
+    assert (found.told.name, found.told.is_guess) == ("problem", True)
+
+
 def test_rows_of_no_record_are_an_error_that_says_how_to_name_one(tmp_path: Path) -> None:
     file = write_lines(tmp_path / "x.jsonl", [{"a": 1}])
     with pytest.raises(DataError, match=r"columns a are no record .* --record"):
