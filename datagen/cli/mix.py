@@ -21,8 +21,8 @@ _rows = stack(
         "columns",
         multiple=True,
         metavar="[NAME:]OUR=THEIRS",
-        help="Column of another name, of foreign rows: prompt, question, completion, answer, problem_id, type, "
-        "original_question.",
+        help="Column of another name, of foreign rows: prompt, question, context, choices, completion, answer, "
+        "problem_id, type, original_question.",
     ),
     option("--split", "splits", multiple=True, metavar="[NAME=]SPLIT", help="Split to read, where there are several."),
     option(
