@@ -67,9 +67,12 @@ def plan_and_exit(job: "Job", *, as_json: bool) -> NoReturn:
 
 def finish(manifest: dict[str, Any]) -> None:  # Any: JSON
     """Exit with 3 if replies are missing, and say how many and why."""
+    from datagen.requests.budget import REACHED
+
     failures = manifest["failures"]
     if failures["stopped"]:
-        click.secho(f"datagen: {failures['stopped']}; run the same command again to go on.", fg="yellow", err=True)
+        remedy = "run the same command again to go on" if failures["stopped"] in REACHED else _smaller_calls()
+        click.secho(f"datagen: {failures['stopped']}; {remedy}.", fg="yellow", err=True)
     if failures["failed"]:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in failures["by_kind"].items())
         click.secho(
@@ -80,3 +83,10 @@ def finish(manifest: dict[str, Any]) -> None:  # Any: JSON
         )
     if failures["failed"] or failures["stopped"]:
         raise click.exceptions.Exit(3)
+
+
+def _smaller_calls() -> str:
+    """What to do where a limit is less than one call may use, with this command's options."""
+    known = {name for parameter in click.get_current_context().command.params for name in parameter.opts}
+    smaller = [name for name in ("--samples-per-call", "--max-tokens", "--judge-max-tokens") if name in known]
+    return f"raise the limit, or lower {', '.join(smaller[:-1])} or {smaller[-1]}"

@@ -8,6 +8,9 @@ from datagen.requests.limits import Limits, estimated_prompt_tokens, most_comple
 from datagen.requests.request import Request
 from datagen_schemas.errors import DataError
 
+# Why a job stopped that had begun to use its limit: the next one finds these replies in the store, and goes on.
+REACHED = frozenset(("max-cost reached", "max-tokens-total reached"))
+
 
 class Reservation:
     """The most that a call can use; held while it is under way."""
@@ -25,7 +28,7 @@ class Budget:
 
     def __init__(self, limits: Limits, ledger: Ledger) -> None:
         """Take the limits; usage is read from the ledger."""
-        self.exhausted: str | None = None
+        self.exhausted: str | None = None  # why: one of REACHED, or that not even one call fits
         self._max_cost = None if limits.max_cost_usd is None else Decimal(str(limits.max_cost_usd))
         self._max_tokens = limits.max_tokens_total
         self._ledger = ledger
@@ -54,7 +57,7 @@ class Budget:
                 self._reserved_usd += asked.cost_usd
                 return asked
             if self._under_way == 0:
-                self.exhausted = too_much
+                self.exhausted = self._never_fits(request, asked) or too_much
                 break
             self._released.clear()
             await self._released.wait()
@@ -76,6 +79,16 @@ class Budget:
                 "Name a price table in DATAGEN_PRICES, or use --max-tokens-total."
             )
         return Reservation(prompt + completion, price.cost_usd(prompt, completion) if price else Decimal(0))
+
+    def _never_fits(self, request: Request, asked: Reservation) -> str | None:
+        """Why no job could ever make this call, though it is the first; None if it only comes too late."""
+        n = len(request.samples)
+        call = f"one call of {n:,} sample{'' if n == 1 else 's'}"
+        if self._max_cost is not None and asked.cost_usd > self._max_cost:
+            return f"max-cost is {self._max_cost:f} USD and {call} may cost {asked.cost_usd.normalize():f}"
+        if self._max_tokens is not None and asked.tokens > self._max_tokens:
+            return f"max-tokens-total is {self._max_tokens:,} and {call} may use {asked.tokens:,}"
+        return None
 
     def _exceeded_by(self, asked: Reservation) -> str | None:
         used_usd = self._ledger.known_cost_usd + self._ledger.uncounted_usd

@@ -56,7 +56,7 @@ class Fetched(NamedTuple):
     cached: int  # were in the store, or were asked for by another row of this job
     stored: int
     failed: tuple[FailedRow, ...]
-    stopped: str | None  # 'max-cost reached' or 'max-tokens-total reached'
+    stopped: str | None  # 'max-cost reached', 'max-tokens-total reached', or that one call may use more than that
     ledger: Ledger
     calls: int
     skipped: int  # not asked because of `stopped`

@@ -137,6 +137,21 @@ def test_a_limit_of_tokens_holds_where_every_reply_is_lost_and_says_what_it_may_
     assert len(message.splitlines()) == 1
 
 
+def test_a_limit_below_one_call_says_what_helps_and_it_does(place: Place) -> None:
+    place.problems("p.jsonl", ["What is 1 + 1?", "What is 2 + 1?"])
+    command = ["sample", "--dataset", "p.jsonl", "-k", "4", "--out", "o", *place.model()]
+    poor = [*command, "--max-tokens-total", "2000"]  # a call: 4 replies of 512 tokens at most, and the prompt
+    said = place.run(*poor, code=3)
+    assert re.search(r"max-tokens-total is 2,000 and one call of 4 samples may use 2,1\d\d; raise the limit, ", said)
+    assert "or lower --samples-per-call or --max-tokens." in said
+    assert "again" not in said
+    assert place.calls() == 0
+    place.run(*poor, "--samples-per-call", "1", code=0)
+    assert place.calls() == 8
+    place.run(*command, "--max-tokens-total", "2300", "--seed", "1", "--overwrite", code=0)
+    assert place.calls() == 10
+
+
 def test_a_second_process_on_the_same_out_pays_for_nothing(place: Place) -> None:
     place.problems("p.jsonl", ["[[hang]]", "What is 1 + 1?"])
     command = ["rft", "--dataset", "p.jsonl", "-k", "1", "--out", "o", *place.model()]

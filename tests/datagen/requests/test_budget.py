@@ -67,6 +67,25 @@ def test_max_tokens_total_stops_too(store: ReplyStore) -> None:
     assert fetched.stored == 24  # 2 each; with 24 done, 48 + 13 is more than 60
 
 
+@pytest.mark.parametrize(
+    ("limits", "stopped"),
+    [
+        # 4 samples of 5 tokens at most, and a prompt of 8 + 2 // 3; USD 1 a token of completion, the prompt free.
+        (replace(FAST, max_tokens_total=27), "max-tokens-total is 27 and one call of 4 samples may use 28"),
+        (replace(FAST, max_cost_usd=19.5), "max-cost is 19.5 USD and one call of 4 samples may cost 20"),
+    ],
+)
+def test_a_limit_below_one_call_says_so(limits: Limits, stopped: str, store: ReplyStore) -> None:
+    prices = Prices("2025", {(None, "m"): Price(Decimal(0), Decimal(1_000_000))})
+    requests = [replace(of, samples=(0, 1, 2, 3)) for of in requests_for(3, endpoint="http://127.0.0.1/v1")]
+    backend = Scripted(lambda *_: "word")
+    fetched = fetch_replies(requests, backend, store, limits=limits, seed=0, ledger=Ledger(prices))
+    assert (fetched.stopped, fetched.skipped, backend.calls) == (stopped, 12, [])
+    enough = replace(FAST, max_tokens_total=28, max_cost_usd=20)
+    fetched = fetch_replies(requests, backend, store, limits=enough, seed=0, ledger=Ledger(prices))
+    assert (fetched.stopped, fetched.stored) == ("max-cost reached", 4)
+
+
 @pytest.mark.parametrize("kind", ["cut", "reset", "502", "504"])
 def test_a_call_cut_on_the_way_back_counts_as_the_most_it_can_have_used(
     kind: str, server: "RunningServer", store: ReplyStore

@@ -175,7 +175,7 @@ def test_a_run_that_reaches_its_limit_of_tokens_is_short_and_goes_on(job: Job, s
     poor = judge_at(server)
     poor = replace(poor, limits=replace(poor.limits, max_tokens_total=1))
     manifest = run_rank(job, [poor], ALL)
-    assert manifest["failures"]["stopped"] == "max-tokens-total reached"
+    assert manifest["failures"]["stopped"].startswith("max-tokens-total is 1 and one call of 3 samples may use 1,")
     assert manifest["counts"]["missing"] == 6
     again = run_rank(job, [judge_at(server)], ALL)
     assert again["counts"]["missing"] == 0
