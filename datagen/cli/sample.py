@@ -27,7 +27,9 @@ def command(**options: Any) -> None:  # Any: click's parsed values
     if options["dry_run"]:
         plan_and_exit(job, as_json=options["as_json"])
     with progress(quiet=options["quiet"]) as report:
-        manifest = run_sample(job, format=options["format"], report=report)
+        # With a model, k is what was sampled; files of candidates are cut only if asked to.
+        k = options["k"] if job.generator is None else None
+        manifest = run_sample(job, k=k, format=options["format"], report=report)
     statistics, failures = manifest["statistics"], manifest["failures"]
     result = {
         **{name: statistics[name] for name in ("problems", "candidates", "correct", "wrong", "unknown")},

@@ -3,6 +3,7 @@
 import shutil
 import time
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -28,10 +29,11 @@ class SamplePart(NamedTuple):
     statistics: list[ProblemStatistics]
 
 
-def run_sample(job: Job, *, format: Format = "arrow", report: Report = silent) -> Manifest:
-    """Write every candidate with its verdict to `job.out`; returns the manifest."""
+def run_sample(job: Job, *, k: int | None = None, format: Format = "arrow", report: Report = silent) -> Manifest:
+    """Write the first k candidates of each problem, or all, with their verdicts to `job.out`; returns the manifest."""
     started = time.monotonic()
-    run = RunDirectory(job.out, {"stage": "sample", "format": format, **job.config()}, overwrite=job.overwrite)
+    cut = {} if k is None else {"k": k}
+    run = RunDirectory(job.out, {"stage": "sample", "format": format, **cut, **job.config()}, overwrite=job.overwrite)
     finished = run.manifest()
     if finished is not None and not is_short(finished):
         return finished
@@ -40,7 +42,7 @@ def run_sample(job: Job, *, format: Format = "arrow", report: Report = silent) -
         replies = collect_replies(job, problems, run, report=report)
     run.clear("data")
     statistics = Statistics()
-    tasks = in_tasks(zip(problems, replies.groups, strict=True))
+    tasks = in_tasks((p, list(islice(r, k))) for p, r in zip(problems, replies.groups, strict=True))
     function = partial(_sample_part, provenance=provenance_of(job, stage="sample"))
     with DatasetWriter(run.data, Candidate, format=format) as candidates:
         for part in ordered_map(function, tasks, workers=job.workers):

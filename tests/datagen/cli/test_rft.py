@@ -54,6 +54,23 @@ def test_the_table_shows_the_same_numbers_and_stderr_the_progress(folder: Path) 
     assert quiet.stderr == ""
 
 
+def test_sample_takes_the_first_k_of_files_of_candidates_however_k_is_given(folder: Path) -> None:
+    (folder / "c.toml").write_text("k = 2\n")
+    given = ("sample", "--dataset", "p.jsonl", "--candidates", "r.jsonl", "--json", "--out")
+    every = json.loads(run(*given, "all", cwd=folder).stdout)
+    assert (every["candidates"], every["wrong"]) == (3, 1)
+    for result in (
+        run(*given, "o1", "-k", "2", cwd=folder),
+        run(*given, "o2", cwd=folder, DATAGEN_K="2"),
+        run(*given, "o3", "--config", "c.toml", cwd=folder),
+    ):
+        found = json.loads(result.stdout)
+        assert (found["candidates"], found["correct"], found["wrong"]) == (2, 2, 0)
+    other = run(*given, "o1", "-k", "1", cwd=folder)  # another k is another run
+    assert other.returncode == 1
+    assert "other options" in other.stderr
+
+
 def test_options_come_from_the_environment_and_from_a_file(folder: Path) -> None:
     (folder / "c.toml").write_text('dedup = "commutative"\ncandidates = ["r.jsonl"]\n')
     arguments = ("rft", "--config", "c.toml", "--out", "o", "--json")
