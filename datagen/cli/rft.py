@@ -101,8 +101,10 @@ def show(manifest: dict[str, Any], *, out: str) -> None:  # Any: JSON
 def show_statistics(statistics: dict[str, Any]) -> None:  # Any: JSON
     """The tables of RFT: verdicts, distinct paths against k, pass@k, solve rates, and one line a model."""
     n = max(1, statistics["candidates"])
+    without = statistics["problems_without_candidates"]
     rows = [
         ("problems", f"{statistics['problems']:,}", ""),
+        *([("problems without candidates", f"{without:,}", "left out below")] if without else []),
         ("candidates", f"{statistics['candidates']:,}", ""),
         *((name, f"{statistics[name]:,}", f"{100 * statistics[name] / n:.1f} %") for name in ("correct", "wrong")),
         ("unknown", f"{statistics['unknown']:,}", f"{100 * statistics['unknown'] / n:.1f} %"),
@@ -115,22 +117,23 @@ def show_statistics(statistics: dict[str, Any]) -> None:  # Any: JSON
         (
             "problems solved",
             f"{statistics['problems_solved']:,}",
-            f"{100 * statistics['problems_solved'] / max(1, statistics['problems']):.1f} %",
+            f"{100 * statistics['problems_solved'] / max(1, statistics['problems'] - without):.1f} %",
         ),
         ("problems never solved", f"{len(statistics['never_solved']):,}", ""),
     ]
     table("candidates", ("", "n", ""), rows)
     if statistics["distinct_at_k"]:
         passes = {point["k"]: point for point in statistics["pass_at_k"]}
+        has_gold = statistics.get("problems_with_gold") != 0  # manifests of earlier versions do not say
         click.echo()
         table(
             "per problem, of the first k candidates",
-            ("k", "distinct paths", "with the gold path", "pass@k"),
+            ("k", "distinct paths", *(("with the gold path",) if has_gold else ()), "pass@k"),
             [
                 (
                     f"{point['k']}",
                     f"{point['distinct']:.2f}",
-                    f"{point['with_gold']:.2f}",
+                    *((f"{point['with_gold']:.2f}",) if has_gold else ()),
                     f"{100 * passes[point['k']]['pass']:.1f} %",
                 )
                 for point in statistics["distinct_at_k"]

@@ -34,6 +34,8 @@ def _verdicts(statistics: Json) -> Figure:
         )
     published = statistics.get("published_verdicts", 0)
     note = f"{number(n)} candidates for {number(statistics['problems'])} problems."
+    if without := statistics.get("problems_without_candidates"):
+        note += f" {number(without)} of these have none, and are in no mean and no share."
     if published:
         differ = statistics["disagreements_with_publisher"]
         note += f" {number(published)} came with a verdict of their publisher; ours differ on {number(differ)}."
@@ -44,10 +46,9 @@ def _distinct(statistics: Json) -> Figure | None:
     points = statistics["distinct_at_k"]
     if len(points) < 2:
         return None
-    drawn = [
-        Line("with the gold path", "c2", [(p["k"], p["with_gold"]) for p in points]),
-        Line("sampled paths", "c1", [(p["k"], p["distinct"]) for p in points]),
-    ]
+    has_gold = statistics.get("problems_with_gold") != 0  # manifests of earlier versions do not say
+    drawn = [Line("with the gold path", "c2", [(p["k"], p["with_gold"]) for p in points])] if has_gold else []
+    drawn += [Line("sampled paths", "c1", [(p["k"], p["distinct"]) for p in points])]
     return Figure(
         "Distinct paths against k",
         lines(
@@ -58,8 +59,8 @@ def _distinct(statistics: Json) -> Figure | None:
             log_x=True,
         ),
         "Different correct reasoning paths a problem, among its first k candidates (Table 2 of RFT).",
-        ("k", "sampled paths", "with the gold path"),
-        [(number(p["k"]), f"{p['distinct']:.3f}", f"{p['with_gold']:.3f}") for p in points],
+        ("k", "sampled paths", *(("with the gold path",) if has_gold else ())),
+        [(number(p["k"]), f"{p['distinct']:.3f}", *((f"{p['with_gold']:.3f}",) if has_gold else ())) for p in points],
     )
 
 
@@ -92,8 +93,7 @@ def _solve_rates(statistics: Json) -> Figure | None:
             x="candidates that are correct, %",
             y="problems",
         ),
-        f"{number(statistics['problems_solved'])} of {number(statistics['problems'])} problems are solved at least "
-        "once.",
+        f"{number(statistics['problems_solved'])} of {number(sum(rates.values()))} problems are solved at least once.",
         ("solve rate, %", "problems"),
         [(name, number(n)) for name, n in rates.items()],
     )

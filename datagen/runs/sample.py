@@ -14,6 +14,7 @@ from datagen.progress import Report, Step, silent
 from datagen.runs.replies import Job, collect_replies, load_problems, provenance_of
 from datagen.runs.report import failures_json, is_short
 from datagen.runs.rft import Manifest
+from datagen.select.paths import gold_path
 from datagen.select.statistics import ProblemStatistics, Statistics, problem_statistics
 from datagen.store.arrow_dataset import DatasetWriter, Format, to_batch
 from datagen.store.card import dataset_card
@@ -76,5 +77,5 @@ def _sample_part(task: list[Group], *, provenance: Provenance) -> SamplePart:
     groups = [(problem, list(annotated(problem, replies, provenance=provenance))) for problem, replies in task]
     return SamplePart(
         to_batch([candidate for _, candidates in groups for candidate in candidates], Candidate),
-        [problem_statistics(problem.id, candidates, gold=None) for problem, candidates in groups],
+        [problem_statistics(problem.id, candidates, gold=gold_path(problem)) for problem, candidates in groups],
     )

@@ -15,7 +15,9 @@ from typing import Literal, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
+from datagen.equations.find import find_equations
 from datagen.equations.normalise import commutative
+from datagen_schemas.problem import Problem
 
 Dedup = Literal["equations", "commutative", "exact", "none"]
 
@@ -25,6 +27,13 @@ class Path(NamedTuple):
 
     text: str
     equations: tuple[str, ...]
+
+
+def gold_path(problem: Problem) -> Path | None:
+    """The dataset's own path; None if the problem has none."""
+    if problem.rationale is None:
+        return None
+    return Path(problem.rationale, tuple(of.normalised for of in find_equations(problem.rationale)))
 
 
 class Selected(NamedTuple):

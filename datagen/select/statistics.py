@@ -24,6 +24,7 @@ class ProblemStatistics(NamedTuple):
     unknown: int
     false_equations: int  # correct, but with an equation that does not hold
     new_paths_at: tuple[int, ...]  # positions of the candidates that showed a new distinct path
+    has_gold: bool  # whether its gold path is known
     gold_path_at: int | None  # position of the first candidate with the gold path's equations
     by_model: dict[str, tuple[int, int]]  # model -> (candidates, correct)
     methods: Counter[str]  # how the verdicts were reached
@@ -88,6 +89,7 @@ def problem_statistics(
         unknown=verdicts["unknown"],
         false_equations=sum(c.verdict == "correct" and not c.equations_hold for c in candidates),
         new_paths_at=tuple(new_paths_at),
+        has_gold=gold is not None,
         gold_path_at=gold_path_at,
         by_model=by_model,
         methods=Counter(candidate.verdict_method for candidate in candidates),
@@ -136,6 +138,7 @@ class Statistics:
     disagreements: int = 0
     never_solved: list[str] = field(default_factory=list)
     without_candidates: int = 0
+    with_gold: int = 0  # problems with candidates and a gold path that is known
     by_model: dict[str, tuple[int, int]] = field(default_factory=dict)
     methods: Counter[str] = field(default_factory=Counter)
     _largest_k: int = 0
@@ -155,6 +158,7 @@ class Statistics:
         self.published += problem.published
         self.disagreements += problem.disagreements
         self.without_candidates += problem.candidates == 0
+        self.with_gold += problem.has_gold and problem.candidates > 0
         if problem.candidates and not problem.correct:
             self.never_solved.append(problem.problem_id)
         for model, (n, correct) in problem.by_model.items():
@@ -168,21 +172,26 @@ class Statistics:
         self._counts[problem.candidates, problem.correct] += 1
 
     @property
+    def problems_answered(self) -> int:
+        """Problems with candidates: those of which all means and shares are."""
+        return self.problems - self.without_candidates
+
+    @property
     def problems_solved(self) -> int:
         """Problems with at least one correct candidate."""
-        return self.problems - self.without_candidates - len(self.never_solved)
+        return self.problems_answered - len(self.never_solved)
 
     def curve(self) -> list[dict[str, float]]:
-        """Distinct paths per problem among the first k candidates, for each k of Table 2 and for all of them.
+        """Distinct paths per problem with candidates, among the first k of them, for each k of Table 2 and for all.
 
-        `distinct` counts the sampled paths alone; `with_gold` counts the gold path too (once).
+        `distinct` counts the sampled paths alone; `with_gold` counts the gold path too (once), where it is known.
         """
-        points = []
+        points, n = [], self.problems_answered
         for k in self._ks():
             sampled = sum(count for at, count in self._new_paths_at.items() if at < k)
             same_as_gold = sum(count for at, count in self._gold_paths_at.items() if at < k)
-            with_gold = self.problems + sampled - same_as_gold
-            points.append({"k": k, "distinct": sampled / self.problems, "with_gold": with_gold / self.problems})
+            with_gold = self.with_gold + sampled - same_as_gold
+            points.append({"k": k, "distinct": sampled / n, "with_gold": with_gold / n})
         return points
 
     def pass_at(self) -> list[dict[str, float]]:
@@ -205,7 +214,7 @@ class Statistics:
 
     def as_json(self) -> dict[str, Any]:  # Any: JSON
         """Everything, for the manifest."""
-        per_problem = max(1, self.problems)
+        per_problem = max(1, self.problems_answered)
         return {
             "problems": self.problems,
             "candidates": self.candidates,
@@ -216,6 +225,7 @@ class Statistics:
             "distinct": self.distinct,
             "problems_solved": self.problems_solved,
             "problems_without_candidates": self.without_candidates,
+            "problems_with_gold": self.with_gold,
             "correct_per_problem": self.correct / per_problem,
             "distinct_per_problem": self.distinct / per_problem,
             "distinct_at_k": self.curve(),

@@ -18,6 +18,7 @@ from datagen.report.dropped import dropped_figures, reasons_of
 from datagen.report.evaluation import evaluation_figures
 from datagen.report.figure import Figure
 from datagen.report.judging import deviation_figure, judging_figures
+from datagen.select.paths import Path
 from datagen.select.statistics import Statistics, problem_statistics
 from datagen.tokens.imbalance import imbalance
 from datagen_schemas.candidate import Candidate
@@ -52,10 +53,18 @@ def test_candidates_of_two_problems_have_the_numbers_of_a_hand_calculation() -> 
     found = {figure.title: figure for figure in candidate_figures(statistics.as_json())}
     assert list(found) == ["Verdicts", "Distinct paths against k", "pass@k", "Solve rates", "Correct, by model"]
     # a: right, wrong, right, two distinct paths; b: all wrong.
-    assert found["Distinct paths against k"].rows == [("1", "0.500", "1.500"), ("3", "1.000", "2.000")]
+    assert found["Distinct paths against k"].rows == [("1", "0.500"), ("3", "1.000")]
     assert found["pass@k"].rows == [("1", "33.3 %", "2"), ("3", "50.0 %", "2")]
     assert dict((row[0], row[1]) for row in found["Solve rates"].rows)["61-80"] == "1"
     assert "2 · 33.3 %" in found["Verdicts"].body
+    # A third problem with a gold path, and a fourth one that nobody answered, which is in no mean.
+    gold = Path("gold", ("4-3=1",))
+    statistics.add(problem_statistics("c", [candidate("c", i, right=False) for i in range(3)], gold=gold))
+    statistics.add(problem_statistics("d", [], gold=gold))
+    found = {figure.title: figure for figure in candidate_figures(statistics.as_json())}
+    assert found["Distinct paths against k"].rows == [("1", "0.333", "0.667"), ("3", "0.667", "1.000")]
+    assert found["Solve rates"].note == "1 of 3 problems are solved at least once."
+    assert "9 candidates for 4 problems. 1 of these have none" in found["Verdicts"].note
 
 
 def test_nothing_is_drawn_of_nothing() -> None:

@@ -7,11 +7,15 @@ from typing import Any
 
 import datasets
 import pytest
+from click.testing import CliRunner
 
+from datagen.cli.main import main
 from datagen.readers.read import DatasetSpec
 from datagen.recipes.rft import RftOptions
 from datagen.runs.replies import Generator, Job
 from datagen.runs.rft import run_rft
+from datagen.runs.sample import run_sample
+from datagen.runs.stats import candidate_statistics
 from datagen.select.statistics import Filter
 from datagen.store.arrow_dataset import read_records
 from datagen.store.validate import validate
@@ -69,6 +73,34 @@ def test_a_path_with_the_text_of_the_gold_one_is_written_once(files: Any, tmp_pa
     assert counts["selected"] + sum(counts["dropped"].values()) == counts["candidates"] == 8
     alone = run_rft(job(files, tmp_path / "alone"), RftOptions(with_gold=False))["counts"]
     assert (alone["rows"], "same text as the gold path" in alone["dropped"]) == (4, False)
+
+
+def test_the_gold_path_is_counted_by_every_command_that_knows_it(files: Any, tmp_path: Path) -> None:
+    counted = run_rft(job(files, tmp_path / "rft"), RftOptions())["statistics"]
+    # Two gold paths and a new one at k = 1 (a false equation is none); the gold path is sampled second at k = 3.
+    assert [point["with_gold"] for point in counted["distinct_at_k"]] == [3 / 2, 3 / 2, 3 / 2]
+    assert candidate_statistics(tmp_path / "rft").as_json() == counted
+    sampled = run_sample(job(files, tmp_path / "sample"))["statistics"]
+    assert (sampled["distinct_at_k"], sampled["problems_with_gold"]) == (counted["distinct_at_k"], 2)
+    assert candidate_statistics(tmp_path / "sample").as_json()["problems_with_gold"] == 0
+
+
+def test_without_gold_paths_there_is_no_column_for_them(files: Any, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in files.problems.read_text().splitlines()]
+    bare = [{"question": row["question"], "answer": row["answer"].split("#### ")[1]} for row in rows]
+    # A problem that nobody answered is in no mean.
+    bare.append({"question": "How many are 2 and 2?", "answer": "4"})
+    files.problems.write_text("".join(json.dumps(row) + "\n" for row in bare))
+    arguments = ["--dataset", str(files.problems), "--candidates", str(files.replies), "--quiet"]
+    for command, *more in (["rft", *arguments], ["sample", *arguments]):
+        made = CliRunner().invoke(main, [command, *more, "--out", str(tmp_path / command)])
+        assert made.exit_code == 0, made.output
+        assert "with the gold path" not in made.stdout
+        lines = [line.split() for line in made.stdout.splitlines()]
+        assert ["problems", "without", "candidates", "1", "left", "out", "below"] in lines
+        assert ["distinct", "paths", "2", "1.00", "a", "problem"] in lines
+        assert ["problems", "solved", "1", "50.0", "%"] in lines
+        assert ["1", "0.50", "40.0", "%"] in lines  # k, distinct paths, pass@k: (4/5 + 0/1) / 2
 
 
 def test_false_equations_stay_if_asked_for(files: Any, tmp_path: Path) -> None:

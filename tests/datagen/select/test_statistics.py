@@ -75,6 +75,7 @@ def test_candidates_are_counted_by_verdict_and_false_equations_apart() -> None:
         unknown=1,
         false_equations=1,
         new_paths_at=(0, 5),
+        has_gold=True,
         gold_path_at=5,
         by_model={"m": (5, 3), "n": (1, 1)},
         methods=Counter({"a_line/number": 6}),
@@ -139,6 +140,26 @@ def test_pass_at_more_samples_than_drawn_is_refused() -> None:
 )
 def test_solve_rates_fall_into_the_published_classes(correct: int, expected: str) -> None:
     assert solve_rate_bin(100, correct) == expected
+
+
+def test_a_gold_path_that_is_not_known_is_not_counted() -> None:
+    # Three problems with one distinct path each; the gold path of one is known and another one, of one it is the same.
+    known = problem_statistics("a", [candidate("1+1=2")], gold=Path("gold", ("2*1=2",)))
+    same = problem_statistics("b", [candidate("1+1=2")], gold=Path("gold", ("1+1=2",)))
+    unknown = problem_statistics("c", [candidate("1+1=2")], gold=None)
+    assert totals(known, same, unknown).curve() == [{"k": 1, "distinct": 3 / 3, "with_gold": 4 / 3}]
+    assert totals(unknown).curve() == [{"k": 1, "distinct": 1, "with_gold": 1}]
+    assert [totals(*of).as_json()["problems_with_gold"] for of in ((known, same, unknown), (unknown,))] == [2, 0]
+
+
+def test_all_means_are_of_the_problems_with_candidates() -> None:
+    asked = problem_statistics("a", [candidate("1+1=2"), candidate("2*1=2")], gold=Path("gold", ("4-2=2",)))
+    lost = problem_statistics("b", [], gold=Path("gold", ("4-2=2",)))
+    found = totals(asked, lost).as_json()
+    assert (found["problems"], found["problems_without_candidates"], found["problems_with_gold"]) == (2, 1, 1)
+    assert (found["correct_per_problem"], found["distinct_per_problem"]) == (2, 2)
+    assert found["distinct_at_k"][-1] == {"k": 2, "distinct": 2, "with_gold": 3}
+    assert found["pass_at_k"][-1] == {"k": 2, "pass": 1, "problems": 1}
 
 
 def test_problems_without_candidates_are_neither_solved_nor_unsolved() -> None:
