@@ -16,7 +16,7 @@ from datagen.requests.budget import Budget, Reservation
 from datagen.requests.call import Call, in_batches, restrict, split
 from datagen.requests.circuit import Circuit
 from datagen.requests.failure import FailedRow, RequestFailed
-from datagen.requests.ledger import Ledger, load_prices
+from datagen.requests.ledger import Ledger, Usage, load_prices
 from datagen.requests.limits import (
     Limits,
     TokenBucket,
@@ -38,7 +38,7 @@ _LIMITED_PER_TRY = 10
 
 
 class Progress(NamedTuple):
-    """Where a job stands; samples, not rows."""
+    """Where a job stands; samples, not rows. Tokens and money are its own, also where it shares a ledger."""
 
     done: int  # cached, stored, failed or skipped
     total: int | None
@@ -134,7 +134,8 @@ class _Job:
         self._stored_some = asyncio.Event()
         self._failures: list[tuple[int, FailedRow]] = []
         self._asked = self._cached = self._stored = self._failed = self._skipped = 0
-        self._endpoint = ""
+        self._endpoint = self._model = ""
+        self._before: Usage | None = None  # what earlier jobs of this ledger had used of the model
         self._reported_at = 0.0
         self._calls_before = ledger.calls
 
@@ -176,7 +177,9 @@ class _Job:
         for batch in in_batches(self._requests):
             calls: list[Call] = []
             for request in batch:
-                self._endpoint = request.endpoint
+                if self._before is None:
+                    self._before = self._ledger.usage(request.endpoint, request.model)
+                self._endpoint, self._model = request.endpoint, request.model
                 self._asked += len(request.samples)
                 keys: dict[int, str] = {}
                 for sample in request.samples:
@@ -355,16 +358,16 @@ class _Job:
             return
         self._reported_at = time.monotonic()
         done = self._cached + self._stored + self._failed + self._skipped
-        ledger = self._ledger
+        used, before = self._ledger.usage(self._endpoint, self._model), self._before or Usage()
         self._on_progress(
             Progress(
                 done,
                 self._total,
                 self._failed,
                 self._cached,
-                ledger.prompt_tokens,
-                ledger.completion_tokens,
-                ledger.cost_usd,
+                used.prompt_tokens - before.prompt_tokens,
+                used.completion_tokens - before.completion_tokens,
+                None if used.cost_usd is None else used.cost_usd - before.known_cost_usd,
             )
         )
 

@@ -4,7 +4,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from importlib import resources
 from pathlib import Path
@@ -127,6 +127,10 @@ class Ledger(Usage):
         if (endpoint, model) not in self._price_of:
             self._price_of[endpoint, model] = self._prices.of(endpoint, model)
         return self._price_of[endpoint, model]
+
+    def usage(self, endpoint: str, model: str) -> Usage:
+        """What one model has used so far."""
+        return replace(self._of.get((model, endpoint), Usage()))
 
     def add_call(self, endpoint: str, model: str, *, is_retry: bool) -> None:
         """Count a try that is sent to the backend."""

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 import datasets
 import pytest
 
+from datagen.progress import Step
 from datagen.readers.read import DatasetSpec
 from datagen.recipes.gsm8k_rank import RankOptions
 from datagen.requests.limits import Limits
@@ -123,6 +124,16 @@ def test_a_panel_keeps_its_judges_apart_and_averages_their_means(job: Job, serve
         assert set(means) == {"j", "steps"}
         assert one.score == pytest.approx((means["j"] + means["steps"]) / 2)
     assert manifest["reliability"]["agreement_between_judges"]["candidates"] > 0
+
+
+def test_the_progress_of_each_judge_is_its_own(job: Job, serve: Callable[..., Server]) -> None:
+    server = serve()
+    steps: dict[str, Step] = {}
+    judges = [replace(judge_at(server, votes=i + 1), name=name) for i, name in enumerate("ab")]
+    manifest = run_rank(job, judges, ALL, report=lambda step: steps.update({step.stage: step}))
+    for of in manifest["failures"]["ledger"]["by_model"]:
+        tokens = of["prompt_tokens"] + of["completion_tokens"]
+        assert steps[f"judge {of['model']}"].detail == f"{tokens:,} tokens"
 
 
 def test_a_judge_that_is_never_readable_leaves_candidates_missing_and_not_zero(
