@@ -39,8 +39,14 @@ class ForeignReply(NamedTuple):
 class ProblemIndex:
     """Problems by id and by question, white space aside."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        """Hold the problems; two of one id are an error, two of one question are told apart by id only."""
+    def __init__(self, problems: Iterable[Problem], *, aliases: Mapping[str, str] | None = None) -> None:
+        """Hold the problems; two of one id are an error, two of one question are told apart by id only.
+
+        Args:
+            problems: what may be answered.
+            aliases: other ids by which replies may name a problem, each with the problem's own one.
+        """
+        self._aliases = aliases or {}
         self._by_id: dict[str, Problem] = {}
         self._by_question: dict[str, str | None] = {}
         self._by_normalised: dict[str, str | None] = {}
@@ -69,6 +75,11 @@ class ProblemIndex:
     def __getitem__(self, problem_id: str) -> Problem:
         """The problem of an id."""
         return self._by_id[problem_id]
+
+    def id_named(self, name: str) -> str | None:
+        """Id of the problem that a reply names, by its id or an alias; None if there is none."""
+        problem_id = name if name in self._by_id else self._aliases.get(name)
+        return problem_id if problem_id in self._by_id else None
 
     def id_of_question(self, question: str) -> str:
         """Id of the one problem with this question.
@@ -172,8 +183,8 @@ def _problem_id(row: Values, index: ProblemIndex) -> str:
     problem_id = row.get("problem_id") or None
     if not isinstance(problem_id, str | None):
         raise BadRow("bad value", f"'problem_id' is {shown(problem_id)}")
-    if problem_id is not None and problem_id in index:
-        return problem_id
+    if problem_id is not None and (known := index.id_named(problem_id)) is not None:
+        return known
     question = row.get("question")
     if isinstance(question, str):
         return index.id_of_question(question)

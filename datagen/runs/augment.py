@@ -104,7 +104,11 @@ def run_augment(
         if not questions_only:
             requests = partial(_solve_requests, job, asked, backward_prompt)
             known = [*derived, *_unused(made)]
-            replies = collect_replies(job, derived, run, known=known, requests=requests, ledger=ledger, report=report)
+            # AnsAug asks the original's own question, so that replies to the original are replies to it.
+            aliases = {question.original.id: question.id for question in made.questions if question.method == "ansaug"}
+            replies = collect_replies(
+                job, derived, run, known=known, aliases=aliases, requests=requests, ledger=ledger, report=report
+            )
     run.clear(*FOLDERS)
     with DatasetWriter(run.data if questions_only else run.path / "questions", Problem, format=format) as written:
         written.write_records(derived, Problem)

@@ -196,6 +196,7 @@ def collect_replies(
     run: RunDirectory,
     *,
     known: Sequence[Problem] | None = None,
+    aliases: Mapping[str, str] | None = None,
     requests: Callable[[], Iterable[Request]] | None = None,
     ledger: Ledger | None = None,
     report: Report = silent,
@@ -209,6 +210,7 @@ def collect_replies(
         problems: what is to be answered.
         run: for the files that this needs meanwhile.
         known: what the candidate files may answer, where that is more than `problems`; the rest is passed over.
+        aliases: other ids by which the candidate files may name these, each with the problem's own one.
         requests: what to ask about each problem, in their order, where the generator's own prompt is not all.
         ledger: where to book the calls, if other calls of the run count towards the same limits.
         report: told how far it is.
@@ -217,9 +219,8 @@ def collect_replies(
     groups: list[Iterator[Sequence[Spilled]]] = []
     fetched = None
     if job.candidates:
-        groups.append(
-            _from_files(job, problems, run, known=_answerable(job, known or problems), drops=drops, report=report)
-        )
+        index = ProblemIndex(_answerable(job, known or problems, aliases or {}), aliases=aliases)
+        groups.append(_from_files(job, problems, run, index=index, drops=drops, report=report))
     if job.generator is not None:
         ask = requests or partial(job.generator.requests, problems, seed=job.seed)
         total = sum(len(request.samples) for request in ask()) if requests else len(problems) * job.generator.k
@@ -231,12 +232,14 @@ def collect_replies(
     return Replies(merged, drops, fetched)
 
 
-def _answerable(job: Job, problems: Sequence[Problem]) -> Sequence[Problem]:
-    """With --limit, the whole file: its candidates answer the problems beyond the limit as well."""
+def _answerable(job: Job, problems: Sequence[Problem], aliases: Mapping[str, str]) -> Sequence[Problem]:
+    """With --limit, the whole file too: its candidates answer the problems beyond the limit as well."""
     spec = job.dataset
     if spec.limit is None or not Path(spec.name).exists():
         return problems
-    return load_problems(replace(spec, limit=None, skip_bad=True)).problems
+    known = {problem.id for problem in problems} | aliases.keys()
+    whole = load_problems(replace(spec, limit=None, skip_bad=True)).problems
+    return [*problems, *(problem for problem in whole if problem.id not in known)]
 
 
 def _from_files(
@@ -244,11 +247,10 @@ def _from_files(
     problems: Sequence[Problem],
     run: RunDirectory,
     *,
-    known: Sequence[Problem],
+    index: ProblemIndex,
     drops: Drops,
     report: Report,
 ) -> Iterator[Sequence[Spilled]]:
-    index = ProblemIndex(known)
     position = {problem.id: i for i, problem in enumerate(problems)}
     spill = ReplySpill(run.path / ".spill", len(problems))
     n = 0

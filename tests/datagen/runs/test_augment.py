@@ -17,8 +17,10 @@ from datagen.requests.limits import Limits
 from datagen.runs.augment import plan_augment, run_augment
 from datagen.runs.replies import Generator, Job
 from datagen.runs.rewriting import Rewriting
+from datagen.runs.sample import run_sample
 from datagen.store.arrow_dataset import read_records
 from datagen_schemas.augmented import AugmentationCount, Augmented, RejectedQuestion
+from datagen_schemas.errors import DataError
 from datagen_schemas.problem import Problem
 
 EGGS = "A hen lays 2 eggs a day. How many eggs do 3 hens lay in 4 days?"
@@ -117,6 +119,26 @@ def test_a_backward_solution_is_kept_if_it_reaches_the_masked_number(job: Job, t
     assert manifest["methods"]["FOBAR"]["solutions"] == 2
     assert manifest["counts"]["rejected"] == {"replies are missing": 2}  # to the two other masks
     assert manifest["counts"]["rejected_solutions"] == {"same path as another": 1, "wrong": 1}
+
+
+def test_candidates_of_a_run_of_sample_answer_ansaug_by_the_ids_of_their_problems(job: Job, tmp_path: Path) -> None:
+    both = tmp_path / "both.jsonl"
+    both.write_text(Path(job.dataset.name).read_text() + json.dumps({"question": PENS, "answer": "#### 12"}) + "\n")
+    spec = DatasetSpec(str(both))
+    rows = answers(tmp_path, (EGGS, GOLD), (PENS, "5+7 = <<5+7=12>>12\n#### 12"), (EGGS, "3+2 = <<3+2=5>>5\n#### 5"))
+    sampled = replace(job, dataset=spec, candidates=rows, out=tmp_path / "sampled")
+    run_sample(sampled)
+    given = replace(job, dataset=spec, candidates=(sampled.out / "data",))  # without a question
+    manifest = run_augment(given, AugmentOptions(("ansaug", "fobar")))
+    assert [(row.type, row.query) for row in rows_of(given)] == [("AnsAug", EGGS), ("AnsAug", PENS)]
+    assert manifest["counts"]["rejected_solutions"] == {"wrong": 1}
+    # Those of the problems beyond the limit are passed over, the others are not.
+    limited = replace(given, dataset=replace(spec, limit=1), out=tmp_path / "limited")
+    run_augment(limited, AugmentOptions(("ansaug",)))
+    assert [row.query for row in rows_of(limited)] == [EGGS]
+    # A backward question is another one.
+    with pytest.raises(DataError, match="unknown problem"):
+        run_augment(replace(given, out=tmp_path / "backward"), AugmentOptions(("fobar",)))
 
 
 def test_nearly_identical_solutions_are_one(job: Job, tmp_path: Path) -> None:
