@@ -60,10 +60,10 @@ def _of_link(link: "Link", *, depth: int, full: bool, above: dict[str, str], run
     for name in _TEXTS:
         if isinstance(text := link.facts.get(name), str) and text:
             yield from _text(_LABELS.get(name, name), text, inner, full=full, shown=shown)
-    for line in (*_verdict(link.facts), *_votes(link.facts, full=full), *_corruption(link.facts), *_reply(link.facts)):
-        if line not in shown:  # of the same text there is the same to say, stage after stage
-            shown[line] = ""
-            yield inner + line
+    said = (*_verdict(link.facts), *_votes(link.facts, full=full), *_corruption(link.facts), *_reply(link.facts))
+    # Of the same text there is the same to say, stage after stage; but a judge may say twice the same in one.
+    yield from (inner + line for line in said if line not in shown)
+    shown = dict.fromkeys(said, "") | shown
     others = {
         name: value
         for name, value in link.facts.items()

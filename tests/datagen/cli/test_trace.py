@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from datagen.cli.main import main
 from datagen.cli.printable import printable, printable_json, shortened
+from datagen.cli.trace_lines import lines_of
+from datagen.trace.link import Link, Trace
 
 # Clears the screen, sets the window's title, moves up, turns the direction of writing, and hides text.
 QUESTION = "5+7? \x1b[1m"
@@ -91,6 +93,19 @@ def test_a_trace_reads_like_this(place: Path) -> None:
         "  gold path: 5+7 = <<5+7=12>>12 \\x1b[31m #### 12",
         "  answer: 12",
         "  source p.jsonl · split all",
+    ]
+
+
+def test_every_vote_of_a_judge_is_said_and_those_of_a_row_above_are_not_said_again() -> None:
+    same, other = {"judge": "m", "rating": 8.0, "evidence": "Right."}, {"judge": "m", "rating": 7.0, "evidence": None}
+    below = Link("candidate", {"votes": [same, same, other]})
+    row = Link("ranked-candidate", {"votes": [same, other, same]}, made_from=(below,))
+    assert list(lines_of(Trace(row, None), full=False)) == [
+        "ranked candidate",
+        "  judged by m: 8: Right.",
+        "  judged by m: 7",
+        "  judged by m: 8: Right.",
+        "  candidate",
     ]
 
 
