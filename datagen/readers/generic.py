@@ -48,7 +48,7 @@ def read_row(row: Values) -> Fields:
 
 
 def choices_of(row: Values) -> tuple[str, ...] | None:
-    """The list of choices; CSV has no lists, so a JSON list in a text will do."""
+    """The list of choices; none if it is null or empty. CSV has no lists, so a JSON list in a text will do."""
     choices = row.get("choices")
     if choices is None or choices == "":
         return None
@@ -57,6 +57,8 @@ def choices_of(row: Values) -> tuple[str, ...] | None:
             choices = orjson.loads(choices)
         except orjson.JSONDecodeError:
             raise BadRow("unparsable choices", f"'choices' is {shown(choices)}, no JSON list") from None
+    if choices == []:
+        return None
     texts = texts_of({"choices": choices}, "choices")
     if not 2 <= len(texts) <= len(LETTERS):
         raise BadRow("unparsable choices", f"{len(texts)} choices")

@@ -144,6 +144,12 @@ def test_the_published_columns_become_a_problem(
     assert orjson.loads(problem.meta) == {column: row[column] for column in meta}
 
 
+@pytest.mark.parametrize("choices", [[], None, "", "[]"])
+def test_no_choices_are_none(read_one: ReadOne, choices: object) -> None:
+    problem = read_one({"question": "2 + 2?", "answer": "4", "choices": choices})
+    assert (problem.answer, problem.choices) == ("4", None)
+
+
 @pytest.mark.parametrize(
     ("gold", "answer"),
     [
