@@ -30,6 +30,7 @@ from datagen.store.tables import Kind, copy_rows
 Json = dict[str, Any]  # Any: JSON
 REPORT = "contamination.json"
 PAGE = "contamination.html"
+AS_LINES = "Keep rows as they are: --as jsonl"
 
 Overlapping = Literal["remove", "keep", "report"]
 
@@ -126,7 +127,7 @@ def run_decontaminate(
         written: dict[str, int] = {}
         for name in copies:
             keep = partial(_is_in, removed, wanted=name == "removed")
-            written[name] = copy_rows(files, run.path / name, format=format, keep=keep)
+            written[name] = copy_rows(files, run.path / name, format=format, keep=keep, remedy=AS_LINES)
             report(Step(f"write {name}", written[name], written[name]))
     found = contamination_report(
         scan, tests, methods=options.methods, data=job.data.name, settings=options.settings()

@@ -206,6 +206,8 @@ def _of_rows(files: Sequence[Path], *, ignore: frozenset[str], skip_bad: bool, d
         for row in read_rows(files, ignore=ignore):
             if isinstance(row, Dropped):
                 drop(row)
+            elif (empty := _empty_question(row.values)) is not None:
+                drop(Dropped(row.where, "empty text", f"{empty!r} is empty, and nothing else names the problem"))
             else:
                 indices.append(row.row_index)
                 yield row.values, row.where
@@ -217,15 +219,26 @@ def _of_rows(files: Sequence[Path], *, ignore: frozenset[str], skip_bad: bool, d
     return _Data(rows, write)
 
 
+def _empty_question(row: Mapping[str, Any]) -> str | None:  # Any: whatever a row holds
+    """The column that would tell which problem it is and is empty; None if there is none, or another one tells it."""
+    empty = (name for name, value in row.items() if value is None or (isinstance(value, str) and not value.strip()))
+    telling = next((name for name in empty if questions_of({name: "?"})), None)
+    return None if telling is None or _found_names(row) else telling
+
+
 def _names(row: Mapping[str, Any], where: str) -> list[str]:  # Any: whatever a row holds
     """What a row belongs to."""
-    names = names_of(problem_id_of(row), (*questions_of(row), *_meta_names(row)))
+    names = _found_names(row)
     if not names:
         raise DataError(
             f"{where}: no problem_id and no question, only {', '.join(row) or 'nothing'}. Name its columns with: "
             "datagen mix --column question=THEIRS"
         )
     return names
+
+
+def _found_names(row: Mapping[str, Any]) -> list[str]:  # Any: whatever a row holds
+    return names_of(problem_id_of(row), (*questions_of(row), *_meta_names(row)))
 
 
 def _meta_names(row: Mapping[str, Any]) -> Iterable[str]:  # Any: whatever a row holds

@@ -18,6 +18,7 @@ from datagen_schemas.record import Record
 
 TABLES = frozenset({".arrow", ".feather", ".parquet"})
 Kind = Literal["arrow", "parquet", "jsonl"]
+ONE_TYPE = "Give all its values one type, such as text."
 _TYPE_ERRORS = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError)
 
 
@@ -46,6 +47,7 @@ def batches_of_rows(
     schema: pa.Schema,
     *,
     where: Path,
+    remedy: str = ONE_TYPE,
 ) -> Iterator[pa.RecordBatch]:
     """Rows of a text file as batches; a column that a row lacks is null in it.
 
@@ -57,10 +59,10 @@ def batches_of_rows(
         try:
             yield pa.RecordBatch.from_pylist([dict(row) for row in part], schema=schema)
         except _TYPE_ERRORS as error:
-            raise _no_one_type(where, error) from error
+            raise _no_one_type(where, error, remedy) from error
 
 
-def schema_of_rows(rows: Iterable[Row], *, where: Path) -> pa.Schema:
+def schema_of_rows(rows: Iterable[Row], *, where: Path, remedy: str = ONE_TYPE) -> pa.Schema:
     """Columns of a text file: those of one of our records, or the types that all its values have in common.
 
     Raises:
@@ -74,15 +76,15 @@ def schema_of_rows(rows: Iterable[Row], *, where: Path) -> pa.Schema:
             fields = [made.field(i) for i in range(made.num_fields)]
             parts = [pa.unify_schemas([*parts, pa.schema(fields)], promote_options="permissive")]
         except _TYPE_ERRORS as error:
-            raise _no_one_type(where, error) from error
+            raise _no_one_type(where, error, remedy) from error
     found = parts[0] if parts else pa.schema([])
     record = record_of_columns(found.names)
     return found if record is None else stored_schema(record)
 
 
-def _no_one_type(where: Path, error: Exception) -> DataError:
+def _no_one_type(where: Path, error: Exception, remedy: str) -> DataError:
     reason = str(error).splitlines()[0].rstrip(".")
-    return DataError(f"{where}: values of several types in one column ({reason}). Keep rows as they are: --as jsonl")
+    return DataError(f"{where}: values of several types in one column ({reason}). {remedy}")
 
 
 def record_of_columns(names: Sequence[str]) -> type[Record] | None:
@@ -131,8 +133,17 @@ class LinesWriter:
             self._partial.rename(self.folder)
 
 
-def copy_rows(files: Sequence[Path], folder: Path, *, format: Kind, keep: Callable[[int], bool]) -> int:
+def copy_rows(
+    files: Sequence[Path], folder: Path, *, format: Kind, keep: Callable[[int], bool], remedy: str = ONE_TYPE
+) -> int:
     """Copy the rows that are to be kept, by their index from 0, with all their columns; returns how many.
+
+    Args:
+        files: of one data set.
+        folder: what is written; it must not exist yet.
+        format: of its files.
+        keep: whether to keep the row of an index.
+        remedy: what to do about columns that have no common type, for the message.
 
     Raises:
         DataError: the rows of a text file have no common columns.
@@ -147,8 +158,9 @@ def copy_rows(files: Sequence[Path], folder: Path, *, format: Kind, keep: Callab
             lines.write_rows(row.values for row in rows() if keep(row.row_index))
         return lines.rows
     if is_text:
-        schema = schema_of_rows(rows(), where=files[0])
-        batches = batches_of_rows((row.values for row in rows() if keep(row.row_index)), schema, where=files[0])
+        schema = schema_of_rows(rows(), where=files[0], remedy=remedy)
+        kept = (row.values for row in rows() if keep(row.row_index))
+        batches = batches_of_rows(kept, schema, where=files[0], remedy=remedy)
     else:
         schema, batches = _kept(batches_of_tables(files), keep)
     with TableWriter(folder, schema, format=format) as table:

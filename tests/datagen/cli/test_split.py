@@ -6,6 +6,8 @@ import random
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
@@ -252,6 +254,32 @@ def test_rows_without_a_problem_are_refused_with_the_way_out(tmp_path: Path) -> 
     missing = run(tmp_path / "nothing.jsonl", "--out", tmp_path / "out")
     assert missing.exit_code == 1
     assert "no such file" in missing.stderr
+
+
+def test_an_empty_question_is_a_bad_row(tmp_path: Path) -> None:
+    file, questions = tmp_path / "p.parquet", ["a?", None, "b?", " ", "c?"]
+    pq.write_table(pa.table({"question": questions, "answer": list("12345")}), file)
+    halves = ("--part", "train=2", "--part", "test=1")
+    refused = run(file, *halves, "--out", tmp_path / "out")
+    assert refused.exit_code == 1
+    assert "p.parquet row 2: empty text: 'question' is empty" in refused.stderr
+    assert "--skip-bad" in refused.stderr
+    result = run(file, *halves, "--skip-bad", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    rows = [row for part in ("train", "test") for row in rows_of(tmp_path / "out" / part)]
+    assert sorted((row["question"], row["answer"]) for row in rows) == [("a?", "1"), ("b?", "3"), ("c?", "5")]
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["counts"]["bad_rows"]["by_reason"] == {
+        "empty text": 2
+    }
+
+
+def test_a_column_of_two_types_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    rows = [{"question": f"{i}?", "answer": "x" if i else 1} for i in range(3)]
+    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = run(tmp_path / "p.jsonl", "--part", "train=2", "--part", "test=1", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert "values of several types in one column" in result.stderr
+    assert result.stderr.endswith("Give all its values one type, such as text.\n")
 
 
 def test_a_finished_run_is_kept_and_one_that_was_cut_off_is_made_whole(tmp_path: Path, variants: Path) -> None:
