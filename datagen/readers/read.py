@@ -149,6 +149,10 @@ def _problems(
         try:
             problem = _problem(row, shape, source, spec.columns)
         except BadRow as bad:
+            is_first = not (n_good or reasons or splits)
+            is_missing = bad.reason == "missing column" and is_first and not spec.skip_bad
+            if is_missing and (remedy := _column_remedy(row.values, shape, spec.columns)):
+                raise DataError(f"{row.where}: {bad.reason}: {bad.detail}. {remedy}") from bad
             reasons[bad.reason] += 1
             report(Dropped(row.where, bad.reason, bad.detail))
             continue
@@ -167,6 +171,17 @@ def _problems(
         raise DataError(f"{spec.name}: no problems of the split {split!r}, only of {', '.join(sorted(splits))}.")
     counts = ", ".join(f"{n} x {reason}" for reason, n in reasons.most_common())
     raise DataError(f"{spec.name}: not one usable row as {shape!r} ({counts or 'no rows'}). Check the columns.")
+
+
+def _column_remedy(values: Values, shape: str, columns: Mapping[str, str]) -> str | None:
+    """What to do about columns of the generic shape that the first row, and so most likely no row, has."""
+    if shape != "generic":
+        return None
+    if wrong := [f"{ours}={theirs}" for ours, theirs in columns.items() if theirs not in values]:
+        return f"Correct --column {wrong[0]}."
+    missing = [ours for ours in ("question", "answer") if ours not in values and ours not in columns]
+    named = " ".join(f"--column {ours}=THEIRS" for ours in missing)
+    return f"Say which column it is with {named}, or rename it." if missing else None
 
 
 def _problem(row: Row, shape: str, source: _Source, columns: Mapping[str, str]) -> Problem:

@@ -231,6 +231,27 @@ def test_a_file_of_bad_rows_alone_is_an_error_also_when_skipping_them(write_line
     assert len(drops) == 3
 
 
+@pytest.mark.parametrize(
+    ("columns", "remedy"),
+    [
+        ({}, "Say which column it is with --column question=THEIRS --column answer=THEIRS, or rename it."),
+        ({"answer": "Final"}, "Say which column it is with --column question=THEIRS, or rename it."),
+        ({"answer": "Gold", "question": "Ask"}, "Correct --column answer=Gold."),
+    ],
+)
+def test_columns_of_other_names_are_told_apart_from_a_bad_row(
+    write_lines: WriteLines, columns: dict[str, str], remedy: str
+) -> None:
+    file = write_lines({"Ask": "2 + 2?", "Final": 4}, {"Ask": "2 + 3?"})
+    with pytest.raises(DataError) as refused:
+        list(read_problems(DatasetSpec(name=str(file), columns=columns)))
+    assert str(refused.value).startswith(f"{file}:1: missing column: no ")
+    assert str(refused.value).endswith(f". {remedy}")
+    named = {"question": "Ask", "answer": "Final"}
+    with pytest.raises(DataError, match=r":2: missing column: no 'Final', only Ask\. Fix the row, or drop such rows"):
+        list(read_problems(DatasetSpec(name=str(file), columns=named)))
+
+
 def test_a_drop_that_nobody_listens_to_is_logged(write_lines: WriteLines, caplog: pytest.LogCaptureFixture) -> None:
     file = write_lines(GOOD, b"[]")
     assert len(list(read_problems(DatasetSpec(name=str(file), skip_bad=True)))) == 1
