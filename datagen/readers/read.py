@@ -174,7 +174,7 @@ def _problems(
 
 
 def _column_remedy(values: Values, shape: str, columns: Mapping[str, str]) -> str | None:
-    """What to do about columns of the generic shape that the first row, and so most likely no row, has."""
+    """What to do about columns of the generic shape that the first row lacks, and so most likely every row."""
     if shape != "generic":
         return None
     if wrong := [f"{ours}={theirs}" for ours, theirs in columns.items() if theirs not in values]:

@@ -16,6 +16,7 @@ from datagen.progress import Report, Step, silent
 from datagen.question_text import load_question_prompt
 from datagen.readers.candidates import ProblemIndex, read_candidates
 from datagen.readers.read import DatasetSpec
+from datagen.runs.out_place import refuse_same
 from datagen.runs.replies import Drops, Job, collect_replies, load_problems, provenance_of
 from datagen.runs.rft import Manifest
 from datagen.store.arrow_dataset import DatasetWriter, Format, read_batches, read_records
@@ -54,11 +55,12 @@ class GroupsJob:
     command: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a job without responses or without problems."""
+        """Refuse a job without responses or without problems, or that would replace its input."""
         if not (self.candidates or self.ranked or self.negatives):
             raise DataError("no responses: name --candidates, --ranked or --negatives.")
         if self.dataset is None and not self.ranked:
             raise DataError("no problems: name those that the candidates answer with --dataset.")
+        refuse_same(self.out, (*self.candidates, *self.ranked, *self.negatives))
 
     def replies(self) -> Job:
         """The part of it that reads files of replies."""

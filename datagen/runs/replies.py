@@ -22,6 +22,7 @@ from datagen.requests.limits import Limits
 from datagen.requests.plan import Plan, plan_requests
 from datagen.requests.request import Api, Request, Sampling
 from datagen.requests.store import ReplyStore, default_store_path
+from datagen.runs.out_place import refuse_same
 from datagen.sample import requests_for, stored_replies
 from datagen.store.run_directory import RunDirectory, fingerprint
 from datagen.store.spill import ReplySpill, Spilled
@@ -109,9 +110,10 @@ class Job:
     needs_replies: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a job without the replies that it needs."""
+        """Refuse a job without the replies that it needs, or that would replace its input."""
         if self.needs_replies and not self.candidates and self.generator is None:
             raise DataError("no replies: name a model (--model) or files of replies made elsewhere (--candidates).")
+        refuse_same(self.out, [Path(self.dataset.name), *self.candidates])
 
     @property
     def store_path(self) -> Path:
