@@ -98,8 +98,7 @@ def _answers_alone(models: list[Json]) -> list[Titled]:
     tests = {of["model"]: of["comparison"]["steps"]["exact_match"] for of in models if "comparison" in of}
     p = {model: {"exact_match": test["p"]} for model, test in tests.items()}
     rows = metric_table(means, p=p, columns={"EM": "exact_match"})
-    names = {"paired t": "paired t-test"}
-    kinds = " or ".join(sorted({names.get(test["test"], test["test"]) for test in tests.values()}))
+    kinds = " or ".join(sorted({str(test["test"]) for test in tests.values()}))
     return [Titled("answers, %", rows, f"* p < 0.05 against {models[0]['model']}: {kinds}")]
 
 
