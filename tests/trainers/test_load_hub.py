@@ -59,7 +59,7 @@ def test_a_model_by_name_is_trained_as_one_in_a_folder(hub: str, tmp_path: Path)
     card = (tmp_path / "named" / "README.md").read_text()
     assert card.startswith("---\nlibrary_name: transformers\nbase_model: me/tiny\n")  # by which the Hub links it
     assert f"\ndatagen train seg {data} --model me/tiny --max-steps 1 " in card
-    assert "\ndatagen eval named --backend transformers --dataset gsm8k\n" in card
+    assert "\ndatagen eval named --backend transformers --dataset gsm8k --split test\n" in card
     assert "base_model" not in (tmp_path / "folder" / "README.md").read_text()
 
     missing = train("me/typo", "typo", endpoint=hub)
