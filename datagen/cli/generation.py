@@ -89,4 +89,4 @@ def _smaller_calls() -> str:
     """What to do where a limit is less than one call may use, with this command's options."""
     known = {name for parameter in click.get_current_context().command.params for name in parameter.opts}
     smaller = [name for name in ("--samples-per-call", "--max-tokens", "--judge-max-tokens") if name in known]
-    return f"raise the limit, or lower {', '.join(smaller[:-1])} or {smaller[-1]}"
+    return "raise the limit" + "".join(f", or lower {name}" for name in smaller)

@@ -143,7 +143,7 @@ def test_a_limit_below_one_call_says_what_helps_and_it_does(place: Place) -> Non
     poor = [*command, "--max-tokens-total", "2000"]  # a call: 4 replies of 512 tokens at most, and the prompt
     said = place.run(*poor, code=3)
     assert re.search(r"max-tokens-total is 2,000 and one call of 4 samples may use 2,1\d\d; raise the limit, ", said)
-    assert "or lower --samples-per-call or --max-tokens." in said
+    assert "or lower --samples-per-call, or lower --max-tokens." in said
     assert "again" not in said
     assert place.calls() == 0
     place.run(*poor, "--samples-per-call", "1", code=0)
