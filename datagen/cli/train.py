@@ -144,8 +144,9 @@ def _check_alike(examples: "list[Example]", validation: "list[Example]", *, name
     from datagen_trainers.model_card import prompt_of
 
     prompts = {prompt_of(part) for part in (examples, validation)} - {None}
-    forms = [{of.provenance.stage == "examples" for of in part} for part in (examples, validation)]
-    if not validation or (len(prompts) < 2 and sorted(forms, key=str) != [{False}, {True}]):
+    # Of anybody's own rows the form is not known.
+    forms = [{of.provenance.stage for of in part} & {"examples", "gold"} for part in (examples, validation)]
+    if not validation or (len(prompts) < 2 and sorted(map(list, forms)) != [["examples"], ["gold"]]):
         return
     raise DataError(
         f"{named}: its prompts or answers have another form than the examples. Make both with the same options of "

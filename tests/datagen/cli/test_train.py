@@ -245,6 +245,10 @@ def test_a_checkpoint_is_not_chosen_by_another_form_of_prompts_and_answers(base:
         assert refused.exit_code == 1
         assert "Make both with the same options of datagen examples" in refused.stderr
         assert not (tmp_path / "refused").exists()
+    own = tmp_path / "own.jsonl"  # whose form is not known
+    own.write_text(json.dumps({"prompt": "Question: Mia has 9 pens\nAnswer:", "completion": " #### 9"}) + "\n")
+    taken = run("seg", tmp_path / "a", "--validation", own, *common, "--out", tmp_path / "own")
+    assert taken.exit_code == 0, taken.output
     out = tmp_path / "model"
     done = run("seg", tmp_path / "a", "--validation", tmp_path / "b", *common, "--out", out, "--loss-by-task", "paper")
     assert done.exit_code == 0, done.output
